@@ -12,11 +12,11 @@ import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import quote, urlsplit
+from urllib.parse import parse_qs, quote, urlsplit
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 
-# The shortest limit of the supported systems: sun_path has 104 bytes on macOS (108 on Linux), one is the final NUL.
+# The shortest limit of the supported systems: sun_path has 104 bytes on macOS (108 on Linux), one is for NUL.
 MAXIMUM_SOCKET_PATH = 103
 LONGEST_SOCKET_NAME = "postgres/.s.PGSQL.5432"
 SHORT_DIRECTORY = Path("/tmp")  # noqa: S108 - sockets only; the directory inside is private and its owner is checked
@@ -60,7 +60,8 @@ class Environment:
         parts = urlsplit(self.redis_url)
         if parts.scheme != "unix":
             return self.redis_url
-        return f"redis+socket://{parts.path}"
+        database = parse_qs(parts.query).get("db", ["0"])[0]
+        return f"redis+socket://{parts.path}?virtual_host={database}"
 
 
 def load(environ: Mapping[str, str] | None = None) -> Environment:
@@ -83,9 +84,7 @@ def load(environ: Mapping[str, str] | None = None) -> Environment:
         encryption_key=_encryption_key(environ, home, generate=embedded),
         inference_url=inference_url,
         inference_socket=None if inference_url else run_directory / "inference.sock",
-        # On a socket of our own a generated token is enough; over the network the operator shares one, or none.
-        inference_token=environ.get("FTPORTAL_INFERENCE_TOKEN", "")
-        or ("" if inference_url or not embedded else _stored_secret(home, "inference_token", _new_secret)),
+        inference_token=_inference_token(environ, home, generate=embedded and not inference_url),
         host=environ.get("FTPORTAL_HOST") or "127.0.0.1",
         port=env_int("FTPORTAL_PORT", default=8000, minimum=1, maximum=65535, environ=environ),
     )
@@ -179,7 +178,7 @@ def _given(name: str, environ: Mapping[str, str] | None) -> str:
 
 
 def _url(environ: Mapping[str, str], name: str, schemes: tuple[str, ...]) -> str | None:
-    """The URL as given, or None when unset. The value is never repeated in a message: it may hold a password."""
+    """The URL as given, or None when unset. Messages never repeat it: it may hold a password."""
     given = _given(name, environ)
     if not given:
         return None
@@ -188,6 +187,14 @@ def _url(environ: Mapping[str, str], name: str, schemes: tuple[str, ...]) -> str
         wanted = " or ".join(f"{each}://" for each in schemes)
         raise ConfigurationError(f"{name} starts with {scheme or 'no scheme'}: it must start with {wanted}.")
     return given
+
+
+def _inference_token(environ: Mapping[str, str], home: Path, *, generate: bool) -> str:
+    """For a program of our own a generated token; over the network what the operator shares, or none."""
+    given = _given("FTPORTAL_INFERENCE_TOKEN", environ)
+    if given or not generate:
+        return given
+    return _stored_secret(home, "inference_token", _new_secret)
 
 
 def _encryption_key(environ: Mapping[str, str], home: Path, *, generate: bool) -> str:
@@ -232,7 +239,7 @@ def _secret(
 
 
 def _stored_secret(home: Path, name: str, new: Callable[[], str]) -> str:
-    """The secret in `home/secrets/name`, made on first use. Two processes that start together get the same one."""
+    """The secret in `home/secrets/name`, made on first use; processes starting together get the same one."""
     path = home / "secrets" / name
     try:
         if not path.exists():
@@ -260,6 +267,6 @@ def _stored_secret(home: Path, name: str, new: Callable[[], str]) -> str:
     if not value:
         raise ConfigurationError(
             f"The secret {path} is empty: restore it from a backup."
-            " Deleting it makes a new one, and everything that was encrypted or signed with the old one is lost."
+            " Deleting it makes a new one, and what was encrypted or signed with the old one is lost."
         )
     return value
