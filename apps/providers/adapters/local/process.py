@@ -1,0 +1,140 @@
+"""Starting the trainer, finding it again from another process, and ending it.
+
+The trainer leads a session of its own, so its process group holds everything it starts. Who it is stands in
+process.json as process id and start time: the pair can't be mistaken for a later process with the same id.
+"""
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import psutil
+
+from apps.providers.adapters.local.jobdir import EVENTS_FILE, EXIT_FILE, LOG_FILE, PROCESS_FILE
+from apps.providers.contracts import ProviderRejectedError, ProviderUnavailableError
+
+TRAINER_MODULE = "apps.providers.adapters.local.trainer"
+SOURCE_ROOT = Path(__file__).resolve().parents[4]
+# Where a tool of the environment could send run data elsewhere; the events file is the only report.
+QUIET = {"WANDB_MODE": "disabled", "TOKENIZERS_PARALLELISM": "true", "PYTHONUNBUFFERED": "1"}
+
+
+def start(
+    job_dir: Path,
+    *,
+    python: str = sys.executable,
+    supervisor_pid: int | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> int:
+    """Start the trainer on a job directory and return its process id.
+
+    With `supervisor_pid` the trainer saves and ends when that process disappears. `environment` is added to
+    this process's own. ProviderRejectedError with code "already_running" if a trainer works there already.
+    """
+    if is_running(job_dir):
+        raise ProviderRejectedError("A trainer is already running for this job.", code="already_running")
+    variables = {**os.environ, **QUIET, **(environment or {})}
+    variables["PYTHONPATH"] = os.pathsep.join(filter(None, [str(SOURCE_ROOT), os.environ.get("PYTHONPATH")]))
+    variables.pop("FTPORTAL_SUPERVISOR_PID", None)
+    if supervisor_pid is not None:
+        variables["FTPORTAL_SUPERVISOR_PID"] = str(supervisor_pid)
+    (job_dir / EXIT_FILE).unlink(missing_ok=True)
+    with (job_dir / LOG_FILE).open("ab") as log:
+        try:
+            child = subprocess.Popen(
+                [python, "-m", TRAINER_MODULE, str(job_dir.resolve())],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env=variables,
+                cwd=job_dir,
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise ProviderUnavailableError(
+                f"The trainer could not be started: {error}.", code="not_started"
+            ) from error
+    record_process(job_dir, child.pid)
+    # The child is followed by process id, also from other processes; tell Popen not to complain about it.
+    child.returncode = 0
+    return child.pid
+
+
+def record_process(job_dir: Path, pid: int) -> None:
+    """Write process.json in one piece. Both the starter and the trainer write it: the same content."""
+    try:
+        created = psutil.Process(pid).create_time()
+    except psutil.NoSuchProcess:
+        return
+    temporary = job_dir / f"{PROCESS_FILE}.{os.getpid()}"
+    temporary.write_text(json.dumps({"pid": pid, "create_time": created}))
+    temporary.replace(job_dir / PROCESS_FILE)
+
+
+def find_process(job_dir: Path) -> psutil.Process | None:
+    """The live trainer of a job directory, whoever started it; None when there is none."""
+    try:
+        recorded = json.loads((job_dir / PROCESS_FILE).read_text())
+        process = psutil.Process(recorded["pid"])
+        if abs(process.create_time() - recorded["create_time"]) > 1.0:
+            return None
+        if process.status() == psutil.STATUS_ZOMBIE:
+            _reap(job_dir, process.pid)
+            return None
+    except (FileNotFoundError, ValueError, KeyError, psutil.NoSuchProcess):
+        return None
+    return process
+
+
+def _reap(job_dir: Path, pid: int) -> None:
+    """An ended child of this process stays listed until it is waited for; keep its exit status."""
+    with contextlib.suppress(ChildProcessError):
+        ended, status = os.waitpid(pid, os.WNOHANG)
+        if ended == pid:
+            (job_dir / EXIT_FILE).write_text(str(os.waitstatus_to_exitcode(status)))
+
+
+def exit_code(job_dir: Path) -> int | None:
+    """Exit code of the ended trainer, negative for a signal; None when no one who started it saw the end."""
+    try:
+        return int((job_dir / EXIT_FILE).read_text())
+    except (FileNotFoundError, ValueError):
+        return None
+
+
+def is_running(job_dir: Path) -> bool:
+    return find_process(job_dir) is not None
+
+
+def terminate(job_dir: Path) -> bool:
+    """Ask the trainer to save a checkpoint and end; False when none is running."""
+    process = find_process(job_dir)
+    if process is None:
+        return False
+    # Only the leader: it decides how its own children end.
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(process.pid, signal.SIGTERM)
+    return True
+
+
+def kill(job_dir: Path) -> bool:
+    """End the trainer's whole process group at once, without a checkpoint; False when none is running."""
+    process = find_process(job_dir)
+    if process is None:
+        return False
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    return True
+
+
+def last_activity(job_dir: Path) -> float | None:
+    """When the trainer last reported an event, in unix seconds; None before the first one."""
+    try:
+        return (job_dir / EVENTS_FILE).stat().st_mtime
+    except FileNotFoundError:
+        return None

@@ -1,0 +1,39 @@
+"""Every provider by name. An adapter's module is imported on first use, so an unused one costs nothing."""
+
+from importlib import import_module
+from typing import Any
+
+from apps.providers.contracts import InferenceProvider, ProviderRejectedError, TrainingProvider
+
+PROVIDERS: dict[str, str] = {
+    "local": "apps.providers.adapters.local.adapter:LocalProvider",
+}
+
+
+def provider_class(name: str) -> type[Any]:
+    """The adapter's class; ProviderRejectedError with code "unknown_provider" for an unknown name."""
+    dotted = PROVIDERS.get(name)
+    if dotted is None:
+        known = ", ".join(sorted(PROVIDERS))
+        raise ProviderRejectedError(
+            f"There is no provider called “{name}”. The known ones are: {known}.", code="unknown_provider"
+        )
+    module, _, attribute = dotted.partition(":")
+    loaded: type[Any] = getattr(import_module(module), attribute)
+    return loaded
+
+
+def training_provider(name: str, **options: Any) -> TrainingProvider:
+    """A new training provider; `options` are the adapter's own constructor arguments."""
+    provider = provider_class(name)(**options)
+    if not isinstance(provider, TrainingProvider):
+        raise ProviderRejectedError(f"The provider “{name}” does not train models.", code="no_training")
+    return provider
+
+
+def inference_provider(name: str, **options: Any) -> InferenceProvider:
+    """A new inference provider; `options` are the adapter's own constructor arguments."""
+    provider = provider_class(name)(**options)
+    if not isinstance(provider, InferenceProvider):
+        raise ProviderRejectedError(f"The provider “{name}” does not answer chats.", code="no_inference")
+    return provider
