@@ -1,0 +1,53 @@
+"""Who may do what: the one table. Views name a permission, never a role."""
+
+from enum import StrEnum
+
+from django.db import models
+
+
+class Role(models.TextChoices):
+    OWNER = "owner", "Owner"
+    LEAD = "lead", "Lead"
+    REVIEWER = "reviewer", "Reviewer"
+    LABELER = "labeler", "Labeler"
+    VIEWER = "viewer", "Viewer"
+
+
+class Permission(StrEnum):
+    VIEW = "view"
+    LABEL = "label"
+    REVIEW = "review"
+    EDIT_DATA = "edit_data"
+    TRAIN = "train"
+    EVALUATE = "evaluate"
+    MANAGE_PROJECTS = "manage_projects"
+    VIEW_AUDIT = "view_audit"
+    MANAGE_MEMBERS = "manage_members"
+    MANAGE_KEYS = "manage_keys"
+
+
+_VIEWER = frozenset({Permission.VIEW})
+_LABELER = _VIEWER | {Permission.LABEL}
+_REVIEWER = _LABELER | {Permission.REVIEW, Permission.EDIT_DATA}
+_LEAD = _REVIEWER | {Permission.TRAIN, Permission.EVALUATE, Permission.MANAGE_PROJECTS}
+_OWNER = _LEAD | {Permission.VIEW_AUDIT, Permission.MANAGE_MEMBERS, Permission.MANAGE_KEYS}
+
+ROLE_PERMISSIONS: dict[str, frozenset[Permission]] = {
+    Role.VIEWER: _VIEWER,
+    Role.LABELER: _LABELER,
+    Role.REVIEWER: _REVIEWER,
+    Role.LEAD: _LEAD,
+    Role.OWNER: _OWNER,
+}
+
+ROLE_DESCRIPTIONS: dict[str, str] = {
+    Role.VIEWER: "Sees everything in the workspace, changes nothing.",
+    Role.LABELER: "Labels the items of sessions they are invited to.",
+    Role.REVIEWER: "Also imports, cleans and freezes data, and reviews labels.",
+    Role.LEAD: "Also creates projects, starts training and evaluations.",
+    Role.OWNER: "Also manages members, roles and keys, and reads the audit record.",
+}
+
+
+def role_allows(role: str, permission: Permission) -> bool:
+    return permission in ROLE_PERMISSIONS[role]

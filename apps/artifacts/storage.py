@@ -1,0 +1,74 @@
+"""Storing and reading blobs as streams: no blob is ever whole in memory."""
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from django.db import IntegrityError, transaction
+
+from apps.artifacts.models import Blob, BlobChunk
+
+CHUNK_BYTES = 1024 * 1024
+
+
+def blob_store(*, content: Iterable[bytes], content_type: str = "application/octet-stream") -> Blob:
+    """Store a stream and return its blob. The same bytes are kept once: an existing blob is returned."""
+    blob = Blob.objects.create(content_type=content_type)
+    digest = hashlib.sha256()
+    size = 0
+    for index, chunk in enumerate(_rechunk(content)):
+        digest.update(chunk)
+        size += len(chunk)
+        BlobChunk.objects.create(blob=blob, index=index, data=chunk)
+    sha256 = digest.hexdigest()
+    try:
+        with transaction.atomic():
+            Blob.objects.filter(pk=blob.pk).update(sha256=sha256, size=size)
+    except IntegrityError:
+        blob.delete()
+        return Blob.objects.get(sha256=sha256)
+    blob.refresh_from_db()
+    return blob
+
+
+def blob_store_file(*, path: Path, content_type: str = "application/octet-stream") -> Blob:
+    """Store a file from disk."""
+    with path.open("rb") as file:
+        return blob_store(content=iter(lambda: file.read(CHUNK_BYTES), b""), content_type=content_type)
+
+
+def blob_read(blob: Blob) -> Iterator[bytes]:
+    """The bytes in order, a chunk at a time."""
+    index = 0
+    while True:
+        row = BlobChunk.objects.filter(blob=blob, index=index).values_list("data", flat=True).first()
+        if row is None:
+            return
+        yield bytes(row)
+        index += 1
+
+
+def blob_write_to(*, blob: Blob, path: Path) -> None:
+    """Write the blob to `path`, which appears only once complete and with the right hash."""
+    draft = path.with_name(f".{path.name}.partial")
+    draft.parent.mkdir(parents=True, exist_ok=True)
+    digest = hashlib.sha256()
+    with draft.open("wb") as file:
+        for chunk in blob_read(blob):
+            digest.update(chunk)
+            file.write(chunk)
+    if digest.hexdigest() != blob.sha256:
+        draft.unlink()
+        raise OSError(f"Blob {blob.pk} does not have the content that its hash says.")
+    draft.replace(path)
+
+
+def _rechunk(content: Iterable[bytes]) -> Iterator[bytes]:
+    pending = bytearray()
+    for piece in content:
+        pending += piece
+        while len(pending) >= CHUNK_BYTES:
+            yield bytes(pending[:CHUNK_BYTES])
+            del pending[:CHUNK_BYTES]
+    if pending:
+        yield bytes(pending)

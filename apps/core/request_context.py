@@ -1,0 +1,28 @@
+"""Where the current change comes from: request id, address, person. Set by middleware, read by the audit record."""
+
+from contextvars import ContextVar
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class RequestContext:
+    request_id: str = ""
+    address: str = ""
+    source: str = "system"
+    """`page`, `api`, `worker`, `command` or `system`."""
+
+
+_current: ContextVar[RequestContext] = ContextVar("request_context", default=RequestContext())
+
+
+def current_request() -> RequestContext:
+    return _current.get()
+
+
+def set_current_request(context: RequestContext) -> object:
+    """Returns the token for `reset_current_request`."""
+    return _current.set(context)
+
+
+def reset_current_request(token: object) -> None:
+    _current.reset(token)  # type: ignore[arg-type]

@@ -1,0 +1,37 @@
+"""Pages that belong to no app: errors, health, the gallery of components."""
+
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import render
+from django.template.loader import render_to_string
+
+
+def health(request: HttpRequest) -> JsonResponse:
+    """For load balancers: the web process answers. It asks nobody else."""
+    return JsonResponse({"status": "ok"})
+
+
+def bad_request(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
+    return render(request, "errors/400.html", status=400)
+
+
+def permission_denied(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
+    return render(request, "errors/403.html", status=403)
+
+
+def page_not_found(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
+    return render(request, "errors/404.html", status=404)
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    """Stands alone: no session, no database, no context processors."""
+    request_id = getattr(request, "request_id", "")
+    return HttpResponse(render_to_string("errors/500.html", {"request_id": request_id}), status=500)
+
+
+def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
+    return render(request, "errors/403_csrf.html", {"reason": reason}, status=403)
+
+
+def gallery(request: HttpRequest) -> HttpResponse:
+    """Every component in every state, for designers and screenshots. Only with FTPORTAL_DEBUG."""
+    return render(request, "core/gallery.html")

@@ -1,0 +1,240 @@
+"""Imports (staged, checked), examples (as received, byte for byte) and frozen versions with their splits."""
+
+from typing import ClassVar
+
+from django.db import models
+from django.urls import reverse
+
+from apps.accounts.models import User
+from apps.artifacts.models import Blob
+from apps.core.models import TimeStampedModel
+from apps.core.states import state_constraint
+from apps.projects.models import Project
+
+
+class Dataset(TimeStampedModel):
+    """A growing set of examples; what is trained on are its frozen versions."""
+
+    project = models.ForeignKey(Project, models.CASCADE, related_name="datasets")
+    name = models.CharField(max_length=80)
+    description = models.TextField(blank=True)
+    example_count = models.BigIntegerField(default=0)
+    created_by = models.ForeignKey(User, models.SET_NULL, null=True, related_name="+")
+
+    class Meta:
+        ordering = ["name"]
+        constraints = [
+            models.UniqueConstraint(fields=["project", "name"], name="dataset_name_unique_in_project")
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    def get_absolute_url(self) -> str:
+        return reverse("datasets:detail", args=[self.project.workspace.slug, self.project.slug, self.pk])
+
+
+class ImportState(models.TextChoices):
+    RECEIVED = "received", "Received"
+    CHECKING = "checking", "Checking"
+    CHECKED = "checked", "Ready to commit"
+    COMMITTING = "committing", "Committing"
+    COMMITTED = "committed", "Committed"
+    DISCARDED = "discarded", "Discarded"
+    FAILED = "failed", "Failed"
+
+
+class Import(TimeStampedModel):
+    """One uploaded file on its way in: staged and checked first, then committed or discarded as a whole."""
+
+    State = ImportState
+    ALLOWED: ClassVar = {
+        ImportState.RECEIVED: {ImportState.CHECKING, ImportState.DISCARDED, ImportState.FAILED},
+        ImportState.CHECKING: {ImportState.CHECKED, ImportState.FAILED, ImportState.DISCARDED},
+        ImportState.CHECKED: {ImportState.COMMITTING, ImportState.DISCARDED},
+        ImportState.COMMITTING: {ImportState.COMMITTED, ImportState.CHECKED, ImportState.FAILED},
+        ImportState.COMMITTED: set(),
+        ImportState.DISCARDED: set(),
+        ImportState.FAILED: {ImportState.DISCARDED},
+    }
+
+    dataset = models.ForeignKey(Dataset, models.CASCADE, related_name="imports")
+    state = models.CharField(max_length=12, choices=ImportState.choices, default=ImportState.RECEIVED)
+    file_name = models.CharField(max_length=200)
+    blob = models.ForeignKey(Blob, models.PROTECT, related_name="+")
+    line_count = models.BigIntegerField(default=0, help_text="Lines read, empty ones included.")
+    row_count = models.BigIntegerField(default=0, help_text="Rows that passed.")
+    problem_count = models.BigIntegerField(default=0, help_text="Lines that did not.")
+    problem_counts = models.JSONField(default=dict, help_text="Problem code -> lines.")
+    duplicate_count = models.BigIntegerField(
+        default=0, help_text="Rows whose bytes came before, in this file or in the dataset."
+    )
+    keep_duplicates = models.BooleanField(default=False)
+    error = models.TextField(blank=True)
+    created_by = models.ForeignKey(User, models.SET_NULL, null=True, related_name="+")
+    committed_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ["-pk"]
+        constraints = [state_constraint(ImportState, "import_state_known")]
+
+    def __str__(self) -> str:
+        return self.file_name
+
+    def get_absolute_url(self) -> str:
+        project = self.dataset.project
+        return reverse("datasets:import", args=[project.workspace.slug, project.slug, self.pk])
+
+
+class ImportRow(models.Model):
+    """A staged row. Gone once the import is committed or discarded."""
+
+    import_record = models.ForeignKey(Import, models.CASCADE, related_name="rows", db_column="import_id")
+    line = models.BigIntegerField()
+    raw = models.BinaryField(help_text="The line as received, without its line end.")
+    payload = models.JSONField()
+    content_hash = models.CharField(max_length=64, help_text="SHA-256 of the canonical JSON of the messages.")
+    duplicate_of_line = models.BigIntegerField(null=True)
+    already_in_dataset = models.BooleanField(default=False)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["import_record", "line"], name="one_staged_row_per_line")
+        ]
+
+    def __str__(self) -> str:
+        return f"line {self.line}"
+
+
+class ImportProblem(models.Model):
+    """What is wrong with one line. At most `PROBLEMS_KEPT` are kept with their text; all are counted."""
+
+    import_record = models.ForeignKey(Import, models.CASCADE, related_name="problems", db_column="import_id")
+    line = models.BigIntegerField()
+    byte_offset = models.BigIntegerField()
+    path = models.CharField(max_length=200, blank=True, help_text="JSON path: $.messages[1].role")
+    code = models.CharField(max_length=40)
+    message = models.CharField(max_length=300)
+    excerpt = models.CharField(max_length=300, blank=True, help_text="The offending value, cut.")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["import_record", "line", "path", "code"], name="one_problem_per_place"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"line {self.line}: {self.message}"
+
+
+class Example(models.Model):
+    """One row of a dataset. `raw` is what was received; `payload` is derived from it, for search and display."""
+
+    dataset = models.ForeignKey(Dataset, models.CASCADE, related_name="examples")
+    source = models.ForeignKey(Import, models.PROTECT, null=True, related_name="examples")
+    line = models.BigIntegerField(null=True, help_text="Line in the source file.")
+    raw = models.BinaryField()
+    payload = models.JSONField()
+    content_hash = models.CharField(max_length=64)
+    text = models.TextField(help_text="All message contents, for search.")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["pk"]
+        indexes = [
+            models.Index(fields=["dataset", "id"], name="example_page"),
+            models.Index(fields=["dataset", "content_hash"], name="example_content"),
+        ]
+
+    def __str__(self) -> str:
+        return f"example {self.pk}"
+
+
+class Split(models.TextChoices):
+    TRAIN = "train", "Train"
+    VALIDATION = "validation", "Validation"
+    TEST = "test", "Test"
+
+
+class VersionState(models.TextChoices):
+    FREEZING = "freezing", "Freezing"
+    FROZEN = "frozen", "Frozen"
+    FAILED = "failed", "Failed"
+
+
+class Version(TimeStampedModel):
+    """A frozen, numbered set of rows with their split. Its identity is the manifest hash."""
+
+    State = VersionState
+    ALLOWED: ClassVar = {
+        VersionState.FREEZING: {VersionState.FROZEN, VersionState.FAILED},
+        VersionState.FROZEN: set(),
+        VersionState.FAILED: {VersionState.FREEZING},
+    }
+
+    dataset = models.ForeignKey(Dataset, models.PROTECT, related_name="versions")
+    number = models.PositiveIntegerField()
+    state = models.CharField(max_length=10, choices=VersionState.choices, default=VersionState.FREEZING)
+    note = models.CharField(max_length=300, blank=True)
+    seed = models.BigIntegerField(default=0)
+    validation_share = models.FloatField(default=0.1)
+    test_share = models.FloatField(default=0.1)
+    group_path = models.CharField(
+        max_length=100,
+        blank=True,
+        help_text="Rows with the same value here stay in one split: metadata.wording",
+    )
+    tokenizer = models.CharField(
+        max_length=300, blank=True, help_text="The base model whose tokenizer counted."
+    )
+    manifest_hash = models.CharField(max_length=64, blank=True)
+    statistics = models.JSONField(default=dict)
+    error = models.TextField(blank=True)
+    row_count = models.BigIntegerField(default=0)
+    train_count = models.BigIntegerField(default=0)
+    validation_count = models.BigIntegerField(default=0)
+    test_count = models.BigIntegerField(default=0)
+    frozen_at = models.DateTimeField(null=True)
+    created_by = models.ForeignKey(User, models.SET_NULL, null=True, related_name="+")
+
+    class Meta:
+        ordering = ["-number"]
+        constraints = [
+            models.UniqueConstraint(fields=["dataset", "number"], name="version_number_unique"),
+            state_constraint(VersionState, "version_state_known"),
+            models.CheckConstraint(
+                condition=~models.Q(state="frozen") | ~models.Q(manifest_hash=""),
+                name="frozen_version_has_hash",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.dataset.name} v{self.number}"
+
+    def get_absolute_url(self) -> str:
+        project = self.dataset.project
+        return reverse("datasets:version", args=[project.workspace.slug, project.slug, self.pk])
+
+
+class VersionRow(models.Model):
+    """Which example stands where in a version."""
+
+    version = models.ForeignKey(Version, models.CASCADE, related_name="rows")
+    example = models.ForeignKey(Example, models.PROTECT, related_name="version_rows")
+    position = models.BigIntegerField(help_text="1, 2, … in the order of the manifest.")
+    split = models.CharField(max_length=10, choices=Split.choices)
+    token_count = models.IntegerField(null=True, help_text="By the version's tokenizer, template included.")
+    answer_token_count = models.IntegerField(null=True, help_text="Tokens that are trained on.")
+    group = models.CharField(max_length=200, blank=True)
+
+    class Meta:
+        ordering = ["position"]
+        constraints = [
+            models.UniqueConstraint(fields=["version", "position"], name="one_row_per_position"),
+            models.UniqueConstraint(fields=["version", "example"], name="one_row_per_example"),
+        ]
+        indexes = [models.Index(fields=["version", "split", "position"], name="version_split_page")]
+
+    def __str__(self) -> str:
+        return f"row {self.position}"

@@ -1,0 +1,144 @@
+"""Training jobs, what they reported, and what they left."""
+
+from typing import ClassVar
+
+from django.db import models
+from django.urls import reverse
+
+from apps.accounts.models import User
+from apps.artifacts.models import Blob
+from apps.core.models import TimeStampedModel
+from apps.core.states import state_constraint
+from apps.datasets.models import Version
+from apps.projects.models import Project
+from apps.registry.models import BaseModel, ModelVersion
+
+
+class JobState(models.TextChoices):
+    QUEUED = "queued", "Waiting"
+    RUNNING = "running", "Training"
+    SUCCEEDED = "succeeded", "Done"
+    FAILED = "failed", "Failed"
+    CANCELLED = "cancelled", "Cancelled"
+
+
+class Method(models.TextChoices):
+    LORA = "lora", "LoRA"
+    FULL = "full", "Full fine-tuning"
+
+
+class TrainingJob(TimeStampedModel):
+    """One run of training with a frozen configuration. Last values are kept here; lists never read points."""
+
+    State = JobState
+    ALLOWED: ClassVar = {
+        JobState.QUEUED: {JobState.RUNNING, JobState.CANCELLED, JobState.FAILED},
+        JobState.RUNNING: {JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED},
+        JobState.SUCCEEDED: set(),
+        JobState.FAILED: set(),
+        JobState.CANCELLED: set(),
+    }
+    ACTIVE = (JobState.QUEUED, JobState.RUNNING)
+
+    project = models.ForeignKey(Project, models.PROTECT, related_name="training_jobs")
+    number = models.PositiveIntegerField()
+    name = models.CharField(max_length=120)
+    version = models.ForeignKey(Version, models.PROTECT, related_name="training_jobs")
+    base_model = models.ForeignKey(BaseModel, models.PROTECT, related_name="training_jobs")
+    provider = models.CharField(max_length=30, default="local")
+    method = models.CharField(max_length=10, choices=Method.choices)
+    configuration = models.JSONField(help_text="Everything the trainer is told; frozen.")
+    configuration_hash = models.CharField(max_length=64)
+    state = models.CharField(max_length=10, choices=JobState.choices, default=JobState.QUEUED)
+    created_by = models.ForeignKey(User, models.SET_NULL, null=True, related_name="+")
+
+    phase = models.CharField(max_length=20, blank=True)
+    phases = models.JSONField(default=list, help_text="[{phase, started (unix seconds)}]")
+    plan = models.JSONField(
+        default=dict, help_text="Examples, tokens, steps and parameters as the trainer counted."
+    )
+    environment = models.JSONField(
+        default=dict, help_text="Packages, hardware, seed as the trainer saw them."
+    )
+    step = models.IntegerField(default=0)
+    total_steps = models.IntegerField(null=True)
+    train_loss = models.FloatField(null=True, help_text="Last value")
+    validation_loss = models.FloatField(null=True, help_text="Last value")
+    best_validation_loss = models.FloatField(null=True)
+    best_step = models.IntegerField(null=True)
+    tokens_per_second = models.FloatField(null=True, help_text="Last value")
+    events_seen = models.BigIntegerField(default=0, help_text="Events stored: the next expected seq.")
+    restarts = models.PositiveIntegerField(default=0, help_text="Times the trainer was started again.")
+    log_tail = models.TextField(blank=True, help_text="Last lines of the trainer's log.")
+    log = models.ForeignKey(
+        Blob, models.PROTECT, null=True, related_name="+", help_text="Whole log, once ended."
+    )
+    error = models.TextField(blank=True)
+    model_version = models.OneToOneField(ModelVersion, models.PROTECT, null=True, related_name="training_job")
+    last_checkpoint = models.ForeignKey(
+        Blob, models.PROTECT, null=True, related_name="+", help_text="What a cancelled job left."
+    )
+    started_at = models.DateTimeField(null=True)
+    finished_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ["-pk"]
+        constraints = [
+            models.UniqueConstraint(fields=["project", "number"], name="job_number_unique"),
+            state_constraint(JobState, "job_state_known"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    def get_absolute_url(self) -> str:
+        return reverse("jobs:detail", args=[self.project.workspace.slug, self.project.slug, self.pk])
+
+    @property
+    def is_active(self) -> bool:
+        return self.state in self.ACTIVE
+
+
+class PointKind(models.TextChoices):
+    TRAIN = "train", "Training"
+    VALIDATION = "validation", "Validation"
+
+
+class MetricPoint(models.Model):
+    """One report of the trainer. `seq` is its event number: a second delivery is ignored."""
+
+    job = models.ForeignKey(TrainingJob, models.CASCADE, related_name="points")
+    seq = models.BigIntegerField()
+    kind = models.CharField(max_length=10, choices=PointKind.choices)
+    step = models.IntegerField()
+    epoch = models.FloatField(null=True)
+    tokens = models.BigIntegerField(null=True, help_text="Tokens seen so far, padding left out.")
+    seconds = models.FloatField(null=True, help_text="Since the job's first training step.")
+    loss = models.FloatField(null=True)
+    learning_rate = models.FloatField(null=True)
+    grad_norm = models.FloatField(null=True)
+    tokens_per_second = models.FloatField(null=True)
+    token_accuracy = models.FloatField(null=True)
+
+    class Meta:
+        ordering = ["seq"]
+        constraints = [models.UniqueConstraint(fields=["job", "seq"], name="one_point_per_event")]
+
+    def __str__(self) -> str:
+        return f"{self.kind} step {self.step}"
+
+
+class Checkpoint(models.Model):
+    job = models.ForeignKey(TrainingJob, models.CASCADE, related_name="checkpoints")
+    step = models.IntegerField()
+    path = models.CharField(max_length=300, help_text="In the job's directory, while it is kept.")
+    validation_loss = models.FloatField(null=True)
+    is_best = models.BooleanField(default=False)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["step"]
+        constraints = [models.UniqueConstraint(fields=["job", "step"], name="one_checkpoint_per_step")]
+
+    def __str__(self) -> str:
+        return f"step {self.step}"

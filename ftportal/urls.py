@@ -1,0 +1,40 @@
+"""Every address of the site. Inside a workspace the stages of a project follow the order of the work."""
+
+from django.conf import settings
+from django.contrib import admin
+from django.urls import URLPattern, URLResolver, include, path
+
+from apps.core.views import gallery, health
+from apps.overview.views import home
+
+workspace_urls: list[URLPattern | URLResolver] = [
+    path("", include("apps.projects.urls")),
+    path("settings/", include("apps.accounts.workspace_urls")),
+    path("settings/audit/", include("apps.audit.urls")),
+    path("operations/", include("apps.operations.urls")),
+]
+
+project_urls: list[URLPattern | URLResolver] = [
+    path("", include("apps.overview.urls")),
+    path("data/", include("apps.datasets.urls")),
+    path("train/", include("apps.jobs.urls")),
+    path("evaluate/", include("apps.evaluations.urls")),
+    path("models/", include("apps.registry.urls")),
+]
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("", home, name="home"),
+    path("healthz", health, name="health"),
+    path("admin/", admin.site.urls),
+    path("", include("apps.accounts.urls")),
+    path("w/<slug:workspace_slug>/p/<slug:project_slug>/", include(project_urls)),
+    path("w/<slug:workspace_slug>/", include(workspace_urls)),
+]
+
+if settings.DEBUG:
+    urlpatterns.append(path("gallery/", gallery, name="gallery"))
+
+handler400 = "apps.core.views.bad_request"
+handler403 = "apps.core.views.permission_denied"
+handler404 = "apps.core.views.page_not_found"
+handler500 = "apps.core.views.server_error"

@@ -1,0 +1,74 @@
+"""The people of the tests. Ann owns, Lea leads, Rob reviews, Ben labels, Vic views; Zoe belongs to another team."""
+
+from dataclasses import dataclass
+
+import pytest
+from django.test import Client
+
+from apps.accounts.models import Membership, User, Workspace
+from apps.accounts.permissions import Role
+from apps.projects.models import Project
+
+PASSWORD = "correct horse battery staple"
+
+
+@dataclass(frozen=True)
+class People:
+    ann: User
+    lea: User
+    rob: User
+    ben: User
+    vic: User
+    zoe: User
+
+
+@pytest.fixture(autouse=True)
+def fast_password_hashing(settings):
+    """Argon2 costs a third of a second a sign-in by design; the tests of sign-in itself switch it on again."""
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+
+@pytest.fixture
+def workspace(db) -> Workspace:
+    return Workspace.objects.create(name="Support team", slug="support-team")
+
+
+@pytest.fixture
+def other_workspace(db) -> Workspace:
+    return Workspace.objects.create(name="Other team", slug="other-team")
+
+
+@pytest.fixture
+def people(workspace: Workspace, other_workspace: Workspace) -> People:
+    def member(name: str, role: Role, where: Workspace) -> User:
+        user = User.objects.create_user(f"{name}@example.org", PASSWORD, name=name.capitalize())
+        Membership.objects.create(workspace=where, user=user, role=role)
+        return user
+
+    return People(
+        ann=member("ann", Role.OWNER, workspace),
+        lea=member("lea", Role.LEAD, workspace),
+        rob=member("rob", Role.REVIEWER, workspace),
+        ben=member("ben", Role.LABELER, workspace),
+        vic=member("vic", Role.VIEWER, workspace),
+        zoe=member("zoe", Role.OWNER, other_workspace),
+    )
+
+
+@pytest.fixture
+def project(workspace: Workspace, people: People) -> Project:
+    return Project.objects.create(
+        workspace=workspace, name="Ticket triage", slug="ticket-triage", created_by=people.lea
+    )
+
+
+@pytest.fixture
+def client_of():
+    """`client_of(user)`: a browser's worth of cookies of somebody who signed in."""
+
+    def signed_in(user: User) -> Client:
+        client = Client()
+        client.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
+        return client
+
+    return signed_in
