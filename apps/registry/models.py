@@ -82,7 +82,7 @@ class Variant(models.Model):
         ModelVersion, models.PROTECT, null=True, blank=True, related_name="variants"
     )
     system_prompt = models.TextField(
-        null=True, blank=True, help_text="Replaces the item's own system message; empty: the item as it is."
+        blank=True, default="", help_text="Replaces the item's own system message; empty: the item as it is."
     )
     few_shot = models.JSONField(default=list, help_text="Messages put before the item's own, in pairs.")
     sampling = models.JSONField(default=dict, help_text="max_tokens, temperature, top_p, seed, stop")
