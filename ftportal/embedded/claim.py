@@ -37,12 +37,15 @@ class Child:
     def pid(self) -> int:
         return self.process.pid
 
-    def signal_group(self, number: signal.Signals) -> None:
-        """Send to the child and everything that it started in its group."""
-        try:
-            os.killpg(self.pid, number)
-        except (ProcessLookupError, PermissionError):
-            return
+    def ask_to_stop(self) -> None:
+        """Send the stop signal to the child alone: it stops what it started in its own way."""
+        if self.process.poll() is None:
+            self.process.send_signal(self.stop_signal)
+
+    def kill_group(self) -> None:
+        """End whatever is left of the child and of what it started in its group."""
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.pid, signal.SIGKILL)
 
 
 class Claim:
@@ -122,11 +125,14 @@ class Claim:
 
     def stop(self, child: Child, *, grace: float) -> int:
         """Stop one child and whatever is left of its group; returns its exit code."""
-        if child.process.poll() is None:
-            child.signal_group(child.stop_signal)
+        child.ask_to_stop()
         with suppress(subprocess.TimeoutExpired):
             child.process.wait(grace)
-        child.signal_group(signal.SIGKILL)
+        return self.finish(child)
+
+    def finish(self, child: Child) -> int:
+        """Kill what is left of the child's group, and forget it; returns its exit code."""
+        child.kill_group()
         code = child.process.wait()
         self._tell(f"- {child.pid}")
         return code

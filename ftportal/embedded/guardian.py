@@ -2,14 +2,15 @@
 
 It reads lines from standard input, which ftportal holds open: `+ <process group> <signal> <stage>` registers
 a process group, `- <process group>` forgets one. When ftportal ends, however it ends, standard input closes;
-then each registered group gets its signal, the highest stage first, and after GRACE seconds SIGKILL. It also
-inherits the lock of FTPORTAL_HOME, so that the next ftportal waits until this is done.
+then the leader of each registered group gets its signal, the highest stage first, and after GRACE seconds the whole
+group gets SIGKILL. It also inherits the lock of FTPORTAL_HOME: the next ftportal waits until this is done.
 """
 
 import os
 import signal
 import sys
 import time
+from collections.abc import Callable
 
 GRACE = 15.0  # seconds for one stage; Postgres writes its last checkpoint in this time
 POLL = 0.05
@@ -32,19 +33,19 @@ def main() -> None:
 def _stop(groups: dict[int, int]) -> None:
     deadline = time.monotonic() + GRACE
     for group, number in groups.items():
-        _signal(group, number)
+        _send(os.kill, group, number)
     left = set(groups)
     while left and time.monotonic() < deadline:
-        left = {group for group in left if _signal(group, 0)}
+        left = {group for group in left if _send(os.killpg, group, 0)}
         time.sleep(POLL)
     for group in left:
-        _signal(group, signal.SIGKILL)
+        _send(os.killpg, group, signal.SIGKILL)
 
 
-def _signal(group: int, number: int) -> bool:
-    """Send to the whole group; False when nobody is in it."""
+def _send(kill: Callable[[int, int], None], target: int, number: int) -> bool:
+    """Whether there was anybody to send to."""
     try:
-        os.killpg(group, number)
+        kill(target, number)
     except ProcessLookupError:
         return False
     except PermissionError:

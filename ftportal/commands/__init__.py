@@ -1,0 +1,1 @@
+"""What each `ftportal` command does; ftportal/cli.py reads the command line."""

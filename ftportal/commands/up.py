@@ -1,0 +1,142 @@
+"""`ftportal up` and `ftportal demo`: services, web, workers, together until a stop is asked for."""
+
+import http.client
+import os
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from ftportal import preflight
+from ftportal.embedded.claim import Claim
+from ftportal.embedded.directories import prepare as prepare_directories
+from ftportal.embedded.services import services_running
+from ftportal.environment import Environment
+from ftportal.prepare import FirstAdmin, prepare
+from ftportal.programs import NAMES, Program, child_variables, program
+from ftportal.supervisor import Ending, StopRequest, StopRequestedError, Supervisor
+from ftportal.trainers import stop_trainers
+
+WEB_HEAD_START = 20.0  # seconds after which the workers start even if no page has come
+DEMO = "demo"
+
+
+def up(environment: Environment) -> int:
+    """Run until SIGINT, SIGTERM or SIGHUP: exit code 0. A program that stops by itself ends all: 1."""
+    return _run(environment, demo=None)
+
+
+def demo(environment: Environment, *, exit_when_done: bool) -> int:
+    """The same, with the demo project run through it. With `exit_when_done`: 0 only if every step succeeded."""
+    command = [sys.executable, "-m", "ftportal.commands.demo_step"]
+    if exit_when_done:
+        command.append("--exit")
+    return _run(environment, demo=Program(name=DEMO, command=command, may_end=True))
+
+
+def _run(environment: Environment, *, demo: Program | None) -> int:
+    stop = StopRequest()
+    try:
+        prepare_directories(environment)
+        with Claim.acquire(environment.home) as claim:
+            preflight.check(environment)
+            with services_running(environment, claim):
+                variables = child_variables(environment) | {"FTPORTAL_SUPERVISOR_PID": str(os.getpid())}
+                admin = prepare(environment, variables)
+                ending = _supervise(environment, claim, variables, stop, admin=admin, demo=demo)
+                stop.raises = False
+    except StopRequestedError:
+        return 0
+    if ending.culprit is None:
+        return ending.code
+    print(
+        f"\nftportal: {ending.culprit} stopped unexpectedly (exit code {ending.code}); all else was stopped."
+    )
+    if ending.last_lines:
+        print("Its last lines:\n  " + "\n  ".join(ending.last_lines))
+    return 1
+
+
+def _supervise(
+    environment: Environment,
+    claim: Claim,
+    variables: dict[str, str],
+    stop: StopRequest,
+    *,
+    admin: FirstAdmin | None,
+    demo: Program | None,
+) -> Ending:
+    names = [name for name in NAMES if name != "inference" or environment.inference_socket is not None]
+    web, *others = [program(name, environment) for name in names]
+    if demo is not None:
+        others.append(demo)
+    supervisor = Supervisor(claim, variables, width=max(map(len, [*names, "ftportal"])))
+    started = time.monotonic()
+
+    def ready() -> bool:
+        return answers(environment) or time.monotonic() - started > WEB_HEAD_START
+
+    def on_end(name: str, code: int) -> Ending | None:
+        if demo is not None and "--exit" in demo.command:
+            return Ending(code=code)
+        result = "done" if code == 0 else f"failed (exit code {code})"
+        supervisor.say(f"{name} {result}; the dashboard stays at {url(environment)} until Ctrl-C")
+        return None
+
+    with _stopping(supervisor, environment):
+        supervisor.start(web)
+        return supervisor.run(
+            stop,
+            later=others,
+            ready=ready,
+            on_ready=lambda: announce(environment, admin),
+            on_end=on_end,
+        )
+
+
+@contextmanager
+def _stopping(supervisor: Supervisor, environment: Environment) -> Iterator[None]:
+    """Programs first, so that nobody starts a trainer any more; then the trainers; the services come later."""
+    try:
+        yield
+    finally:
+        supervisor.stop()
+        stop_trainers(environment.home / "jobs")
+
+
+def url(environment: Environment) -> str:
+    host = environment.host
+    if host in {"0.0.0.0", "::"}:  # noqa: S104 - compared, not listened on
+        host = "localhost"
+    return f"http://{f'[{host}]' if ':' in host else host}:{environment.port}/"
+
+
+def answers(environment: Environment) -> bool:
+    """Whether the web program answers a request."""
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(environment.host, environment.host)  # noqa: S104
+    connection = http.client.HTTPConnection(host, environment.port, timeout=2)
+    try:
+        connection.request("GET", "/healthz")
+        connection.getresponse().read()
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
+    return True
+
+
+def announce(environment: Environment, admin: FirstAdmin | None) -> None:
+    lines = [f"ftportal is at {url(environment)}"]
+    if admin is not None:
+        lines += [
+            "",
+            "First sign-in (shown this once; change the password afterwards):",
+            f"  e-mail    {admin.email}",
+            f"  password  {admin.password}",
+        ]
+    lines += ["", f"Data: {environment.home}   Stop: Ctrl-C"]
+    width = max(map(len, lines))
+    print("┌─" + "─" * width + "─┐")
+    for line in lines:
+        print(f"│ {line.ljust(width)} │")
+    print("└─" + "─" * width + "─┘", flush=True)

@@ -1,0 +1,87 @@
+"""What has to be right before anything starts; each problem is one sentence that says what to do."""
+
+import errno
+import json
+import shutil
+import socket
+from pathlib import Path
+
+import psutil
+
+from ftportal.embedded.directories import prepare as prepare_directories
+from ftportal.environment import CHECKOUT, Environment
+
+MINIMUM_FREE_BYTES = 500 * 1024 * 1024
+
+
+class PreflightError(Exception):
+    """ftportal cannot start here; the message says why and what to do."""
+
+
+def check(environment: Environment) -> None:
+    """Raises PreflightError (or ServiceError for a directory) with the first problem found."""
+    prepare_directories(environment)
+    check_free_space(environment.home)
+    check_browser_packages(CHECKOUT)
+    check_port(environment.host, environment.port)
+
+
+def check_free_space(path: Path, *, minimum: int = MINIMUM_FREE_BYTES) -> None:
+    free = shutil.disk_usage(path).free
+    if free < minimum:
+        raise PreflightError(
+            f"Only {free // 2**20} MB are free where {path} is, and {minimum // 2**20} MB are needed:"
+            " make room, or set FTPORTAL_HOME to a directory on a larger disk."
+        )
+
+
+def missing_browser_packages(root: Path) -> list[str]:
+    """The packages of package.json that are not in node_modules."""
+    wanted = json.loads((root / "package.json").read_text(encoding="utf-8"))["dependencies"]
+    return [name for name in sorted(wanted) if not (root / "node_modules" / name / "package.json").is_file()]
+
+
+def check_browser_packages(root: Path) -> None:
+    missing = missing_browser_packages(root)
+    if missing:
+        raise PreflightError(
+            f"The browser packages {', '.join(missing)} are not in {root / 'node_modules'}: run make setup"
+            " (or npm ci) there."
+        )
+
+
+def check_port(host: str, port: int) -> None:
+    try:
+        address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(address[0], socket.SOCK_STREAM) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address[4])
+    except socket.gaierror as error:
+        raise PreflightError(
+            f"FTPORTAL_HOST is {host!r}, which is no address of this machine: {error}."
+        ) from error
+    except OSError as error:
+        raise PreflightError(_port_problem(host, port, error)) from error
+
+
+def _port_problem(host: str, port: int, error: OSError) -> str:
+    if error.errno == errno.EADDRINUSE:
+        return (
+            f"Port {port} on {host} is in use{_listener(port)}: stop that, or choose another port,"
+            f" for example FTPORTAL_PORT={port + 1 if port < 65535 else 8000}."
+        )
+    if error.errno == errno.EACCES:
+        return f"This user may not listen on port {port}: set FTPORTAL_PORT to one from 1024 up."
+    return (
+        f"Nothing can listen on {host} port {port} ({error.strerror}): check FTPORTAL_HOST and FTPORTAL_PORT."
+    )
+
+
+def _listener(port: int) -> str:
+    try:
+        for connection in psutil.net_connections("tcp"):
+            if connection.status == psutil.CONN_LISTEN and connection.laddr.port == port and connection.pid:
+                return f" by process {connection.pid} ({psutil.Process(connection.pid).name()})"
+    except psutil.Error:
+        pass
+    return ""

@@ -1,0 +1,99 @@
+"""The programs that make up ftportal, each as a command line: what `ftportal up` starts together and
+`ftportal run NAME` starts alone, on a host of its own."""
+
+import os
+import signal
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ftportal.environment import Environment, env_int
+
+NAMES = ("web", "control", "default", "training", "beat", "inference")
+QUEUES = ("control", "default", "training")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Program:
+    """A command line with a name for the log."""
+
+    name: str
+    command: list[str]
+    stop_signal: signal.Signals = signal.SIGTERM
+    grace: float = 8.0  # seconds between the stop signal and SIGKILL
+    may_end: bool = False  # a step rather than a server: its end is no failure
+    variables: dict[str, str] = field(default_factory=dict)
+
+
+def program(name: str, environment: Environment) -> Program:
+    """The program called `name`, one of NAMES."""
+    if name == "web":
+        return _web(environment)
+    if name == "beat":
+        return _beat(environment)
+    if name == "inference":
+        return _inference(environment)
+    return _worker(name)
+
+
+def child_variables(environment: Environment) -> dict[str, str]:
+    """What a program finds in its environment."""
+    return os.environ | {
+        "FTPORTAL_HOME": str(environment.home),
+        "DJANGO_SETTINGS_MODULE": "ftportal.settings",
+        "PYTHONUNBUFFERED": "1",
+    }
+
+
+def _web(environment: Environment) -> Program:
+    processes = env_int("FTPORTAL_WEB_PROCESSES", default=1, minimum=1, maximum=64)
+    command = [
+        sys.executable, "-m", "uvicorn", "ftportal.asgi:application", "--host", environment.host,
+        "--port", str(environment.port), "--lifespan", "off", "--no-access-log", "--log-level", "warning",
+        "--timeout-graceful-shutdown", "3",
+    ]  # fmt: skip
+    if processes > 1:
+        command += ["--workers", str(processes)]
+    return Program(name="web", command=command)
+
+
+def _worker(queue: str) -> Program:
+    """A Celery worker for one queue. What it waits for (a trainer, a provider) needs threads; work of its own,
+    processes."""
+    pool, count, grace = {
+        "control": ("threads", 1, 8.0),
+        "default": ("prefork", env_int("FTPORTAL_WORKER_PROCESSES", default=2, minimum=1), 8.0),
+        # It would wait for the training to end. The trainer is stopped on its own, and resumes at the next start.
+        "training": ("threads", env_int("FTPORTAL_TRAINING_CONCURRENCY", default=1, minimum=1), 2.0),
+    }[queue]
+    command = [
+        *_celery(), "worker", "--queues", queue, "--hostname", f"{queue}@%h", "--pool", pool,
+        "--concurrency", str(count), "--without-gossip", "--without-mingle", "--loglevel", "INFO",
+    ]  # fmt: skip
+    return Program(name=queue, command=command, grace=grace)
+
+
+def _beat(environment: Environment) -> Program:
+    schedule = environment.home / "cache" / "beat-schedule"
+    return Program(name="beat", command=[*_celery(), "beat", "--schedule", str(schedule), "--pidfile="])
+
+
+def _inference(environment: Environment) -> Program:
+    cache = environment.home / "cache" / "models"
+    command = [sys.executable, "-m", "apps.providers.adapters.local.inference", "--cache", str(cache)]
+    port = env_int("FTPORTAL_INFERENCE_PORT", default=0, minimum=0, maximum=65535)
+    listen = ["--port", str(port)] if port else ["--socket", str(_socket(environment))]
+    return Program(
+        name="inference",
+        command=command + listen,
+        grace=2.0,
+        variables={"FTPORTAL_INFERENCE_TOKEN": environment.inference_token},
+    )
+
+
+def _socket(environment: Environment) -> Path:
+    return environment.inference_socket or environment.run_directory / "inference.sock"
+
+
+def _celery() -> list[str]:
+    return [sys.executable, "-m", "celery", "--app", "ftportal.celery", "--quiet"]
