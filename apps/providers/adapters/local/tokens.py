@@ -1,0 +1,268 @@
+"""Token counts and answer positions of chats, without torch or transformers.
+
+A chat is rendered with the model's own template and tokenised with the model's own tokenizer, as
+transformers' `apply_chat_template` does: the template sees the same names, and no special token is added
+beyond those it writes. The trainer builds its loss mask from the same code, so what is counted before a run
+is what the run trains on.
+
+Where an answer stands in the rendered text is known from the template's `{% generation %}` markers. A
+template without them is rendered message by message: an answer is what its message adds to the rendered
+prompt before it.
+"""
+
+import datetime
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from jinja2 import TemplateError, nodes
+from jinja2.ext import Extension
+from jinja2.parser import Parser
+from jinja2.runtime import Macro
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+from tokenizers import Encoding, Tokenizer
+
+from apps.providers.contracts import ProviderRejectedError, RowTokens
+
+Messages = Sequence[Mapping[str, Any]]
+Span = tuple[int, int]
+
+# Unicode noncharacters: text never holds them, so they can mark positions while a template runs.
+OPEN, CLOSE = "\ufdd0", "\ufdd1"
+MARKS = re.compile(f"[{OPEN}{CLOSE}]")
+GENERATION = re.compile(r"\{%[-+]?\s*generation\s*[-+]?%\}")
+SPECIAL_TOKENS = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token")
+BATCH = 1000
+
+
+class AnswersUnknownError(ProviderRejectedError):
+    """The template doesn't let the assistant's answers be told apart from the rest."""
+
+    code = "answers_unknown"
+
+
+@dataclass(frozen=True)
+class EncodedChat:
+    """Token ids of a chat, and the ranges of them (start, end) that the assistant wrote, its stop token
+    included."""
+
+    ids: list[int]
+    answers: tuple[Span, ...]
+
+    @property
+    def answer_tokens(self) -> int:
+        return sum(end - start for start, end in self.answers)
+
+
+class ChatTokenizer:
+    """One model's tokenizer and chat template. Thread-safe."""
+
+    def __init__(self, tokenizer: Tokenizer, template: str, special_tokens: Mapping[str, str]) -> None:
+        self._tokenizer = tokenizer
+        self._special_tokens = dict(special_tokens)
+        self._has_markers = GENERATION.search(template) is not None
+        try:
+            self._template = _environment().from_string(template)
+        except TemplateError as error:
+            raise ProviderRejectedError(
+                f"The model's chat template can't be read: {error}.", code="bad_template"
+            ) from error
+        added = [token.content for token in tokenizer.get_added_tokens_decoder().values()]
+        self._added_tokens = tuple(content for content in added if content.strip())
+
+    @classmethod
+    def from_directory(cls, directory: Path) -> "ChatTokenizer":
+        """Load tokenizer.json and the chat template of a model directory."""
+        path = directory / "tokenizer.json"
+        if not path.is_file():
+            raise ProviderRejectedError(
+                f"The model directory {directory} has no tokenizer.json, so its tokens can't be counted.",
+                code="no_tokenizer",
+            )
+        tokenizer = Tokenizer.from_file(str(path))
+        tokenizer.no_truncation()
+        tokenizer.no_padding()
+        config_path = directory / "tokenizer_config.json"
+        config: dict[str, Any] = json.loads(config_path.read_text("utf-8")) if config_path.is_file() else {}
+        return cls(tokenizer, _read_template(directory, config), _read_special_tokens(config))
+
+    def render(self, messages: Messages, *, add_generation_prompt: bool = False) -> str:
+        """The chat as the text that the model reads."""
+        return MARKS.sub("", self._render(messages, add_generation_prompt=add_generation_prompt))
+
+    def encode(self, chats: Iterable[Messages]) -> Iterator[EncodedChat]:
+        """Tokenise chats in order; AnswersUnknownError if the answers can't be located."""
+        iterator = iter(chats)
+        while batch := list(islice(iterator, BATCH)):
+            rendered = [self._locate(chat) for chat in batch]
+            encodings = self._tokenizer.encode_batch([text for text, _ in rendered], add_special_tokens=False)
+            for encoding, (_, spans) in zip(encodings, rendered, strict=True):
+                yield EncodedChat(encoding.ids, tuple(_token_range(encoding, span) for span in spans))
+
+    def count(self, chats: Iterable[Messages]) -> Iterator[RowTokens]:
+        """Token counts of chats in order; `assistant` is None where the answers can't be located."""
+        iterator = iter(chats)
+        while batch := list(islice(iterator, BATCH)):
+            try:
+                yield from [
+                    RowTokens(total=len(chat.ids), assistant=chat.answer_tokens)
+                    for chat in self.encode(batch)
+                ]
+            except AnswersUnknownError:
+                texts = [self.render(chat) for chat in batch]
+                for encoding in self._tokenizer.encode_batch_fast(texts, add_special_tokens=False):
+                    yield RowTokens(total=len(encoding), assistant=None)
+
+    def _render(self, messages: Messages, *, add_generation_prompt: bool = False) -> str:
+        # A key without a value is left out, as many templates would write the word None.
+        cleaned = [{key: value for key, value in row.items() if value is not None} for row in messages]
+        for row in cleaned:
+            if isinstance(row.get("content"), str) and MARKS.search(row["content"]):
+                raise ProviderRejectedError(
+                    "A message holds the noncharacter U+FDD0 or U+FDD1.", code="bad_text"
+                )
+        try:
+            return self._template.render(
+                messages=cleaned,
+                tools=None,
+                documents=None,
+                add_generation_prompt=add_generation_prompt,
+                **self._special_tokens,
+            )
+        except (TemplateError, TypeError) as error:
+            raise ProviderRejectedError(
+                f"The model's chat template refuses this conversation: {error}.", code="template_refused"
+            ) from error
+
+    def _locate(self, messages: Messages) -> tuple[str, list[Span]]:
+        """The rendered text and the character ranges of the answers."""
+        if not self._has_markers:
+            return self._locate_by_prefix(messages)
+        text, spans, start, length = [], [], 0, 0
+        marked = self._render(messages)
+        for part in re.split(f"([{OPEN}{CLOSE}])", marked):
+            if part == OPEN:
+                start = length
+            elif part == CLOSE:
+                spans.append((start, length))
+            else:
+                text.append(part)
+                length += len(part)
+        whole = "".join(text)
+        return whole, [self._with_stop_token(whole, span) for span in spans if span[1] > span[0]]
+
+    def _locate_by_prefix(self, messages: Messages) -> tuple[str, list[Span]]:
+        whole = self._render(messages)
+        spans: list[Span] = []
+        for index, row in enumerate(messages):
+            if row["role"] != "assistant":
+                continue
+            before = self._render(messages[:index], add_generation_prompt=True) if index else ""
+            after = self._render(messages[: index + 1])
+            content = row.get("content") or ""
+            if not (
+                after.startswith(before)
+                and whole.startswith(after)
+                and content.strip() in after[len(before) :]
+            ):
+                raise AnswersUnknownError(
+                    "The model's chat template has no {% generation %} markers and writes earlier messages "
+                    "differently as the conversation goes on, so its answers can't be told apart. "
+                    "Add the markers to the template."
+                )
+            end = len(after)
+            trimmed = after.rstrip()
+            if trimmed.endswith(self._added_tokens):
+                end = len(trimmed)
+            spans.append((len(before), end))
+        return whole, spans
+
+    def _with_stop_token(self, text: str, span: Span) -> Span:
+        """Take in a stop token that the markers leave out: without it the model would never learn to stop."""
+        start, end = span
+        if text[start:end].rstrip().endswith(self._added_tokens):
+            return span
+        following = [token for token in self._added_tokens if text.startswith(token, end)]
+        return (start, end + max(map(len, following))) if following else span
+
+
+def _token_range(encoding: Encoding, span: Span) -> Span:
+    """Tokens that hold a character range. A character that no token holds (trimmed space) is passed over."""
+    first = last = None
+    for position in range(span[0], span[1]):
+        first = encoding.char_to_token(position)
+        if first is not None:
+            break
+    for position in range(span[1] - 1, span[0] - 1, -1):
+        last = encoding.char_to_token(position)
+        if last is not None:
+            break
+    return (0, 0) if first is None or last is None else (first, last + 1)
+
+
+class _GenerationTag(Extension):
+    """`{% generation %}…{% endgeneration %}`: what stands between is the assistant's."""
+
+    tags = {"generation"}  # noqa: RUF012
+
+    def parse(self, parser: Parser) -> nodes.Node:
+        line = next(parser.stream).lineno
+        body = parser.parse_statements(("name:endgeneration",), drop_needle=True)
+        return nodes.CallBlock(self.call_method("_mark"), [], [], body).set_lineno(line)
+
+    def _mark(self, caller: Macro) -> str:
+        return f"{OPEN}{caller()}{CLOSE}"
+
+
+def _environment() -> ImmutableSandboxedEnvironment:
+    """The names and settings that chat templates are written for. Templates are strangers' code: sandboxed."""
+    environment = ImmutableSandboxedEnvironment(
+        trim_blocks=True, lstrip_blocks=True, extensions=[_GenerationTag, "jinja2.ext.loopcontrols"]
+    )
+    environment.filters["tojson"] = _tojson
+    environment.globals["raise_exception"] = _raise_exception
+    environment.globals["strftime_now"] = _strftime_now
+    return environment
+
+
+def _tojson(value: Any, ensure_ascii: bool = False, **options: Any) -> str:
+    return json.dumps(value, ensure_ascii=ensure_ascii, **options)
+
+
+def _raise_exception(message: str) -> None:
+    raise TemplateError(message)
+
+
+def _strftime_now(pattern: str) -> str:
+    return datetime.datetime.now().strftime(pattern)
+
+
+def _read_template(directory: Path, config: Mapping[str, Any]) -> str:
+    path = directory / "chat_template.jinja"
+    if path.is_file():
+        return path.read_text("utf-8")
+    template = config.get("chat_template")
+    if isinstance(template, list):
+        template = {item["name"]: item["template"] for item in template}.get("default")
+    if not isinstance(template, str):
+        raise ProviderRejectedError(
+            f"The model directory {directory} has no chat template. Choose an instruction-tuned model, or add "
+            "chat_template.jinja to the directory.",
+            code="no_chat_template",
+        )
+    return template
+
+
+def _read_special_tokens(config: Mapping[str, Any]) -> dict[str, str]:
+    found = {}
+    for name in SPECIAL_TOKENS:
+        token = config.get(name)
+        if isinstance(token, Mapping):
+            token = token.get("content")
+        if isinstance(token, str):
+            found[name] = token
+    return found
