@@ -44,7 +44,7 @@ INSTALLED_APPS = [
     "django.contrib.sessions",
     "django.contrib.messages",
     "django.contrib.postgres",
-    "django.contrib.staticfiles",
+    "ftportal.static_files.ServedStaticFiles",
     "django.contrib.humanize",
     "axes",
     "csp",
