@@ -96,4 +96,6 @@ def _socket(environment: Environment) -> Path:
 
 
 def _celery() -> list[str]:
-    return [sys.executable, "-m", "celery", "--app", "ftportal.celery", "--quiet"]
+    # Root in a container is no news, and the messages carry ids, not pickled objects.
+    quiet = ["-W", "ignore:You're running the worker with superuser privileges"]
+    return [sys.executable, *quiet, "-m", "celery", "--app", "ftportal.celery", "--quiet"]

@@ -184,6 +184,8 @@ class Supervisor:
 
     def _line(self, running: _Running, line: bytes) -> None:
         text = line.decode("utf-8", "replace").rstrip("\r")
+        if not text.strip():
+            return
         running.lines.append(text)
         self._print(running.program.name, text, running.colour)
 
@@ -192,7 +194,7 @@ class Supervisor:
             return
         try:
             self._printer.write(
-                Message(type="line", data=text or " ", time=datetime.now(), name=name, colour=colour)
+                Message(type="line", data=text, time=datetime.now(), name=name, colour=colour)
             )
         except OSError:  # the terminal or the pipe behind us is gone; the programs matter more
             self._muted = True
