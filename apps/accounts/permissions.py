@@ -25,6 +25,25 @@ class Permission(StrEnum):
     MANAGE_MEMBERS = "manage_members"
     MANAGE_KEYS = "manage_keys"
 
+    @property
+    def label(self) -> str:
+        """The rest of the sentence "may …", for people."""
+        return PERMISSION_LABELS[self]
+
+
+PERMISSION_LABELS: dict[str, str] = {
+    Permission.VIEW: "see everything in the workspace",
+    Permission.LABEL: "label items",
+    Permission.REVIEW: "review labels",
+    Permission.EDIT_DATA: "import, clean and freeze data",
+    Permission.TRAIN: "start and stop training",
+    Permission.EVALUATE: "start evaluations",
+    Permission.MANAGE_PROJECTS: "create and change projects",
+    Permission.VIEW_AUDIT: "read the audit record",
+    Permission.MANAGE_MEMBERS: "invite people and change roles",
+    Permission.MANAGE_KEYS: "make and withdraw API keys",
+}
+
 
 _VIEWER = frozenset({Permission.VIEW})
 _LABELER = _VIEWER | {Permission.LABEL}

@@ -1,8 +1,21 @@
 """The append-only record of who did what. It knows no domain model: a target is a type, an id and a label."""
 
+from dataclasses import dataclass
+from typing import Any
+
 from django.db import models
 
 from apps.accounts.models import User, Workspace
+
+
+@dataclass(frozen=True)
+class Change:
+    """One value before and after; `had_before` is false for something new."""
+
+    name: str
+    had_before: bool
+    before: Any
+    after: Any
 
 
 class AuditEvent(models.Model):
@@ -35,3 +48,11 @@ class AuditEvent(models.Model):
 
     def __str__(self) -> str:
         return f"{self.actor_label} {self.action} {self.target_label}".strip()
+
+    @property
+    def changes(self) -> list[Change]:
+        """What differs between before and after, and further facts as values without a before."""
+        before, after = self.before or {}, self.after or {}
+        names = [name for name in {**before, **after} if before.get(name) != after.get(name)]
+        changed = [Change(name, name in before, before.get(name), after.get(name)) for name in names]
+        return changed + [Change(name, False, None, value) for name, value in self.data.items()]

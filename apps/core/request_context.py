@@ -12,7 +12,8 @@ class RequestContext:
     """`page`, `api`, `worker`, `command` or `system`."""
 
 
-_current: ContextVar[RequestContext] = ContextVar("request_context", default=RequestContext())
+_NOBODY = RequestContext()
+_current: ContextVar[RequestContext] = ContextVar("request_context", default=_NOBODY)  # noqa: B039 - it is frozen
 
 
 def current_request() -> RequestContext:

@@ -112,7 +112,8 @@ def operation_run(*, operation_id: int) -> None:
         operation_end(
             operation=operation,
             state=OperationState.FAILED,
-            error=f"An unexpected error stopped this. The log has the details under {error_id}; what was done so far is kept.",
+            error="An unexpected error stopped this; what was done so far is kept."
+            f" The worker's log has the details under {error_id}.",
         )
     else:
         operation_end(operation=operation, state=OperationState.SUCCEEDED)

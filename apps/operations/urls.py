@@ -1,4 +1,10 @@
-from django.urls import URLPattern
+from django.urls import path
+
+from apps.operations import views
 
 app_name = "operations"
-urlpatterns: list[URLPattern] = []
+urlpatterns = [
+    path("", views.operations, name="list"),
+    path("stream", views.stream, name="stream"),
+    path("<int:pk>/cancel/", views.cancel, name="cancel"),
+]

@@ -1,4 +1,10 @@
-from django.urls import URLPattern
+from django.urls import path
+
+from apps.projects import views
 
 app_name = "projects"
-urlpatterns: list[URLPattern] = []
+urlpatterns = [
+    path("", views.projects, name="list"),
+    path("new/", views.create, name="create"),
+    path("p/<slug:project_slug>/settings/", views.settings, name="settings"),
+]

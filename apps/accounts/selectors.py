@@ -1,0 +1,34 @@
+"""Reads about people and workspaces, scoped to what the asking person belongs to."""
+
+from django.db.models import Case, IntegerField, QuerySet, Value, When
+
+from apps.accounts.models import ApiKey, Invitation, Membership, User, Workspace
+from apps.accounts.permissions import Role
+
+_ROLE_ORDER = Case(
+    *(When(role=role, then=Value(index)) for index, role in enumerate(Role.values)),
+    output_field=IntegerField(),
+)
+
+
+def workspaces_of(user: User) -> QuerySet[Workspace]:
+    return Workspace.objects.filter(memberships__user=user).order_by("name")
+
+
+def members_of(workspace: Workspace) -> QuerySet[Membership]:
+    """Owners first, then by name."""
+    return (
+        Membership.objects.filter(workspace=workspace)
+        .select_related("user")
+        .order_by(_ROLE_ORDER, "user__name", "user__email")
+    )
+
+
+def open_invitations_of(workspace: Workspace) -> QuerySet[Invitation]:
+    return Invitation.objects.filter(workspace=workspace, accepted_at=None, revoked_at=None).select_related(
+        "invited_by"
+    )
+
+
+def api_keys_of(workspace: Workspace) -> QuerySet[ApiKey]:
+    return ApiKey.objects.filter(workspace=workspace).select_related("user")

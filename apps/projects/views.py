@@ -1,0 +1,40 @@
+from django.contrib import messages
+from django.http import HttpResponse
+from django.shortcuts import redirect, render
+
+from apps.accounts.access import WorkspaceRequest, workspace_view
+from apps.accounts.permissions import Permission
+from apps.projects.access import ProjectRequest, project_view
+from apps.projects.forms import ProjectForm
+from apps.projects.selectors import projects_of
+from apps.projects.services import project_create, project_update
+
+
+@workspace_view(Permission.VIEW)
+def projects(request: WorkspaceRequest) -> HttpResponse:
+    context = {
+        "projects_listed": projects_of(request.workspace),
+        "may_create": request.membership.allows(Permission.MANAGE_PROJECTS),
+    }
+    return render(request, "projects/list.html", context)
+
+
+@workspace_view(Permission.MANAGE_PROJECTS, methods=("GET", "POST"))
+def create(request: WorkspaceRequest) -> HttpResponse:
+    form = ProjectForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        project = project_create(workspace=request.workspace, by=request.user, **form.cleaned_data)
+        return redirect(project)
+    return render(request, "projects/create.html", {"form": form}, status=422 if form.errors else 200)
+
+
+@project_view(Permission.MANAGE_PROJECTS, methods=("GET", "POST"))
+def settings(request: ProjectRequest) -> HttpResponse:
+    project = request.project
+    initial = {"name": project.name, "goal": project.goal, "base_model": project.base_model}
+    form = ProjectForm(request.POST or None, initial=initial)
+    if request.method == "POST" and form.is_valid():
+        project_update(project=project, by=request.user, **form.cleaned_data)
+        messages.success(request, "The settings are saved.")
+        return redirect("projects:settings", request.workspace.slug, project.slug)
+    return render(request, "projects/settings.html", {"form": form}, status=422 if form.errors else 200)
