@@ -55,6 +55,14 @@ class SuiteItem(models.Model):
     group = models.CharField(max_length=200, blank=True, help_text="Items of one group are not independent.")
     skill = models.CharField(max_length=60, blank=True)
     example = models.ForeignKey(Example, models.PROTECT, null=True, related_name="+")
+    content_hash = models.CharField(
+        max_length=64,
+        default="",
+        help_text="SHA-256 over messages and expected answer, as datasets count it.",
+    )
+    expected_fields = models.JSONField(
+        null=True, help_text="The expected answer as read in the suite's form; null when it is free text."
+    )
 
     class Meta:
         ordering = ["position"]
@@ -71,6 +79,7 @@ class Run(TimeStampedModel):
     variant = models.ForeignKey(Variant, models.PROTECT, related_name="runs")
     answered = models.IntegerField(default=0)
     failed = models.IntegerField(default=0, help_text="Items without an answer after all tries: unscored.")
+    asking_seconds = models.FloatField(default=0, help_text="Wall time spent asking, over all attempts.")
     metrics = models.JSONField(null=True, help_text="Set once complete.")
     finished_at = models.DateTimeField(null=True)
 
@@ -102,6 +111,9 @@ class Answer(models.Model):
     completion_tokens = models.IntegerField(null=True)
     seconds = models.FloatField(
         null=True, help_text="From asking to having the whole answer, queue left out."
+    )
+    compute_seconds = models.FloatField(
+        null=True, help_text="This answer's share of the batch it was computed in, where the provider says."
     )
     error = models.CharField(max_length=300, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
@@ -140,7 +152,10 @@ class Comparison(TimeStampedModel):
     name = models.CharField(max_length=160)
     suite = models.ForeignKey(Suite, models.PROTECT, related_name="comparisons")
     general_suite = models.ForeignKey(Suite, models.PROTECT, null=True, related_name="+")
-    candidate = models.ForeignKey(Variant, models.PROTECT, related_name="+")
+    candidate = models.ForeignKey(Variant, models.PROTECT, related_name="comparisons_as_candidate")
+    general_base = models.ForeignKey(
+        Variant, models.PROTECT, null=True, related_name="+", help_text="The untuned model on general items."
+    )
     baselines = models.ManyToManyField(Variant, through="ComparisonBaseline", related_name="+")
     smallest_gain = models.FloatField(default=0.02, help_text="The smallest gain worth having, as a share.")
     general_margin = models.FloatField(
@@ -151,6 +166,10 @@ class Comparison(TimeStampedModel):
     verdict_hash = models.CharField(max_length=64, blank=True)
     outcome = models.CharField(max_length=24, blank=True)
     sentence = models.TextField(blank=True)
+    details = models.JSONField(
+        default=dict,
+        help_text="What stands behind the verdict: skills, macro-F1, the computed reference, software.",
+    )
     look = models.PositiveIntegerField(
         default=1, help_text="How many comparisons had looked at this suite, with this."
     )
@@ -179,9 +198,9 @@ class Comparison(TimeStampedModel):
 
 
 class ComparisonBaseline(models.Model):
-    comparison = models.ForeignKey(Comparison, models.CASCADE)
+    comparison = models.ForeignKey(Comparison, models.CASCADE, related_name="contenders")
     variant = models.ForeignKey(Variant, models.PROTECT, related_name="+")
-    label = models.CharField(max_length=60, help_text="Base zero-shot, best prompt, few-shot")
+    label = models.CharField(max_length=60, help_text="As the verdict's sentence calls it: the best prompt")
     order = models.PositiveIntegerField()
 
     class Meta:
