@@ -2,7 +2,10 @@
 
 from typing import ClassVar
 
+from django.contrib.postgres.indexes import GinIndex
+from django.contrib.postgres.search import SearchVector, SearchVectorField
 from django.db import models
+from django.db.models.functions import Left
 from django.urls import reverse
 
 from apps.accounts.models import User
@@ -10,6 +13,9 @@ from apps.artifacts.models import Blob
 from apps.core.models import TimeStampedModel
 from apps.core.states import state_constraint
 from apps.projects.models import Project
+
+SEARCHED_CHARACTERS = 100_000
+"""The start of a row's text that search covers: Postgres refuses search vectors of more than 1 MB."""
 
 
 class Dataset(TimeStampedModel):
@@ -50,26 +56,46 @@ class Import(TimeStampedModel):
     State = ImportState
     ALLOWED: ClassVar = {
         ImportState.RECEIVED: {ImportState.CHECKING, ImportState.DISCARDED, ImportState.FAILED},
-        ImportState.CHECKING: {ImportState.CHECKED, ImportState.FAILED, ImportState.DISCARDED},
+        ImportState.CHECKING: {ImportState.CHECKED, ImportState.FAILED},
         ImportState.CHECKED: {ImportState.COMMITTING, ImportState.DISCARDED},
-        ImportState.COMMITTING: {ImportState.COMMITTED, ImportState.CHECKED, ImportState.FAILED},
+        # A commit is one transaction: stopped in the middle, everything is as before it.
+        ImportState.COMMITTING: {ImportState.COMMITTED, ImportState.CHECKED},
         ImportState.COMMITTED: set(),
         ImportState.DISCARDED: set(),
-        ImportState.FAILED: {ImportState.DISCARDED},
+        ImportState.FAILED: {ImportState.CHECKING, ImportState.DISCARDED},
     }
+    OPEN = (
+        ImportState.RECEIVED,
+        ImportState.CHECKING,
+        ImportState.CHECKED,
+        ImportState.COMMITTING,
+        ImportState.FAILED,
+    )
 
     dataset = models.ForeignKey(Dataset, models.CASCADE, related_name="imports")
     state = models.CharField(max_length=12, choices=ImportState.choices, default=ImportState.RECEIVED)
     file_name = models.CharField(max_length=200)
     blob = models.ForeignKey(Blob, models.PROTECT, related_name="+")
+    checked_bytes = models.BigIntegerField(
+        default=0, help_text="Everything before this offset is staged: where a stopped check goes on."
+    )
     line_count = models.BigIntegerField(default=0, help_text="Lines read, empty ones included.")
+    empty_line_count = models.BigIntegerField(default=0, help_text="Lines without a character; passed over.")
     row_count = models.BigIntegerField(default=0, help_text="Rows that passed.")
     problem_count = models.BigIntegerField(default=0, help_text="Lines that did not.")
     problem_counts = models.JSONField(default=dict, help_text="Problem code -> lines.")
-    duplicate_count = models.BigIntegerField(
-        default=0, help_text="Rows whose bytes came before, in this file or in the dataset."
+    has_byte_order_mark = models.BooleanField(default=False)
+    repeated_in_file = models.BigIntegerField(
+        default=0, help_text="Rows whose messages came before in this file, and not in the dataset."
+    )
+    already_in_dataset = models.BigIntegerField(
+        default=0, help_text="Rows whose messages were in the dataset when the file was checked."
+    )
+    duplicate_sample = models.JSONField(
+        default=list, help_text="The first duplicates: {line, first_line} or {line, example}."
     )
     keep_duplicates = models.BooleanField(default=False)
+    added_count = models.BigIntegerField(null=True, help_text="Rows that the commit added.")
     error = models.TextField(blank=True)
     created_by = models.ForeignKey(User, models.SET_NULL, null=True, related_name="+")
     committed_at = models.DateTimeField(null=True)
@@ -94,8 +120,7 @@ class ImportRow(models.Model):
     raw = models.BinaryField(help_text="The line as received, without its line end.")
     payload = models.JSONField()
     content_hash = models.CharField(max_length=64, help_text="SHA-256 of the canonical JSON of the messages.")
-    duplicate_of_line = models.BigIntegerField(null=True)
-    already_in_dataset = models.BooleanField(default=False)
+    text = models.TextField()
 
     class Meta:
         constraints = [
@@ -107,7 +132,7 @@ class ImportRow(models.Model):
 
 
 class ImportProblem(models.Model):
-    """What is wrong with one line. At most `PROBLEMS_KEPT` are kept with their text; all are counted."""
+    """What is wrong with one line. The first few thousand are kept with their text; all are counted."""
 
     import_record = models.ForeignKey(Import, models.CASCADE, related_name="problems", db_column="import_id")
     line = models.BigIntegerField()
@@ -118,10 +143,15 @@ class ImportProblem(models.Model):
     excerpt = models.CharField(max_length=300, blank=True, help_text="The offending value, cut.")
 
     class Meta:
+        ordering = ["pk"]
         constraints = [
             models.UniqueConstraint(
                 fields=["import_record", "line", "path", "code"], name="one_problem_per_place"
             )
+        ]
+        indexes = [
+            models.Index(fields=["import_record", "id"], name="problem_page"),
+            models.Index(fields=["import_record", "code", "id"], name="problem_code_page"),
         ]
 
     def __str__(self) -> str:
@@ -137,7 +167,12 @@ class Example(models.Model):
     raw = models.BinaryField()
     payload = models.JSONField()
     content_hash = models.CharField(max_length=64)
-    text = models.TextField(help_text="All message contents, for search.")
+    text = models.TextField(help_text="All message contents.")
+    words = models.GeneratedField(
+        expression=SearchVector(Left("text", SEARCHED_CHARACTERS), config="simple"),
+        output_field=SearchVectorField(),
+        db_persist=True,
+    )
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
@@ -145,10 +180,16 @@ class Example(models.Model):
         indexes = [
             models.Index(fields=["dataset", "id"], name="example_page"),
             models.Index(fields=["dataset", "content_hash"], name="example_content"),
+            models.Index(fields=["source", "id"], name="example_source_page"),
+            GinIndex(fields=["words"], name="example_words", fastupdate=False),
         ]
 
     def __str__(self) -> str:
         return f"example {self.pk}"
+
+    def get_absolute_url(self) -> str:
+        project = self.dataset.project
+        return reverse("datasets:example", args=[project.workspace.slug, project.slug, self.pk])
 
 
 class Split(models.TextChoices):
@@ -177,7 +218,7 @@ class Version(TimeStampedModel):
     number = models.PositiveIntegerField()
     state = models.CharField(max_length=10, choices=VersionState.choices, default=VersionState.FREEZING)
     note = models.CharField(max_length=300, blank=True)
-    seed = models.BigIntegerField(default=0)
+    seed = models.BigIntegerField(default=42)
     validation_share = models.FloatField(default=0.1)
     test_share = models.FloatField(default=0.1)
     group_path = models.CharField(
