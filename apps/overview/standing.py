@@ -87,7 +87,9 @@ def stages_of(project: Project, standing: Standing, path: str) -> list[Stage]:
     slugs = [project.workspace.slug, project.slug]
     root = reverse("overview:project", args=slugs)
 
-    def stage(key: str, label: str, icon: str, url: str, state: str = "", count: int | None = None) -> Stage:
+    def stage(  # noqa: PLR0917 - a table, one line a stage
+        key: str, label: str, icon: str, url: str, state: str = "", count: int | None = None
+    ) -> Stage:
         current = path == url if key == "overview" else path.startswith(url)
         return Stage(key=key, label=label, icon=icon, url=url, state=state, count=count, current=current)
 
