@@ -1,9 +1,10 @@
 """Training jobs, what they reported, and what they left."""
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from django.db import models
 from django.urls import reverse
+from django.utils import timezone
 
 from apps.accounts.models import User
 from apps.artifacts.models import Blob
@@ -49,8 +50,12 @@ class TrainingJob(TimeStampedModel):
     method = models.CharField(max_length=10, choices=Method.choices)
     configuration = models.JSONField(help_text="Everything the trainer is told; frozen.")
     configuration_hash = models.CharField(max_length=64)
+    submission_key = models.UUIDField(
+        null=True, help_text="Made with the form: sending the same form twice starts one job."
+    )
     state = models.CharField(max_length=10, choices=JobState.choices, default=JobState.QUEUED)
     created_by = models.ForeignKey(User, models.SET_NULL, null=True, related_name="+")
+    cancelled_by = models.ForeignKey(User, models.SET_NULL, null=True, related_name="+")
 
     phase = models.CharField(max_length=20, blank=True)
     phases = models.JSONField(default=list, help_text="[{phase, started (unix seconds)}]")
@@ -67,8 +72,16 @@ class TrainingJob(TimeStampedModel):
     best_validation_loss = models.FloatField(null=True)
     best_step = models.IntegerField(null=True)
     tokens_per_second = models.FloatField(null=True, help_text="Last value")
+    learning_rate = models.FloatField(null=True, help_text="Last value")
+    grad_norm = models.FloatField(null=True, help_text="Last value")
+    measured_tokens_per_second = models.FloatField(
+        null=True, help_text="Over the whole training, validation included; set once it succeeded."
+    )
     events_seen = models.BigIntegerField(default=0, help_text="Events stored: the next expected seq.")
     restarts = models.PositiveIntegerField(default=0, help_text="Times the trainer was started again.")
+    rewinds = models.PositiveIntegerField(
+        default=0, help_text="Times points were taken back because a restart repeats their steps."
+    )
     log_tail = models.TextField(blank=True, help_text="Last lines of the trainer's log.")
     log = models.ForeignKey(
         Blob, models.PROTECT, null=True, related_name="+", help_text="Whole log, once ended."
@@ -85,7 +98,12 @@ class TrainingJob(TimeStampedModel):
         ordering = ["-pk"]
         constraints = [
             models.UniqueConstraint(fields=["project", "number"], name="job_number_unique"),
+            models.UniqueConstraint(fields=["project", "submission_key"], name="one_job_per_submission"),
             state_constraint(JobState, "job_state_known"),
+        ]
+        indexes = [
+            models.Index(fields=["project", "-id"], name="job_page"),
+            models.Index(fields=["base_model", "method", "-id"], name="job_measured_rate"),
         ]
 
     def __str__(self) -> str:
@@ -97,6 +115,18 @@ class TrainingJob(TimeStampedModel):
     @property
     def is_active(self) -> bool:
         return self.state in self.ACTIVE
+
+    @property
+    def hyperparameters(self) -> dict[str, Any]:
+        values: dict[str, Any] = self.configuration["hyperparameters"]
+        return values
+
+    @property
+    def seconds(self) -> float | None:
+        """How long it runs, or ran; None before it started."""
+        if self.started_at is None:
+            return None
+        return ((self.finished_at or timezone.now()) - self.started_at).total_seconds()
 
 
 class PointKind(models.TextChoices):
@@ -123,6 +153,7 @@ class MetricPoint(models.Model):
     class Meta:
         ordering = ["seq"]
         constraints = [models.UniqueConstraint(fields=["job", "seq"], name="one_point_per_event")]
+        indexes = [models.Index(fields=["job", "kind", "step"], name="point_zoom")]
 
     def __str__(self) -> str:
         return f"{self.kind} step {self.step}"

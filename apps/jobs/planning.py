@@ -1,0 +1,158 @@
+"""What a job would do, from counts that are known before it starts. Plain arithmetic, no database."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+FEWEST_ROWS = 50
+NOTICEABLE_ROWS = 500
+STRONG_ROWS = 10_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class RowCounts:
+    """Rows of a split and their tokens under a maximum length. Tokens are None where nothing counted them."""
+
+    rows: int
+    over_length: int | None = None
+    tokens: int | None = None
+    tokens_truncated: int | None = None
+    """Tokens when every row is cut to the maximum length; `tokens` leaves the longer rows out."""
+    longest: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Advice:
+    """`must_confirm`: the person has to say that they mean it."""
+
+    tone: Literal["info", "attention", "failed"]
+    text: str
+    must_confirm: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """None is unknown."""
+
+    examples: int
+    replay_rows: int
+    dropped_rows: int | None
+    truncated_rows: int | None
+    steps_per_epoch: int
+    steps: int
+    tokens: int | None
+    seconds: float | None
+    rate: float | None
+    advice: Sequence[Advice]
+
+    @property
+    def must_confirm(self) -> bool:
+        return any(advice.must_confirm for advice in self.advice)
+
+
+def make_plan(
+    counts: RowCounts, hyperparameters: Mapping[str, Any], *, validation_rows: int, rate: float | None
+) -> Plan:
+    """Steps as the trainer counts them; tokens over the whole run, general rows taken to be as long as the others.
+
+    `rate` is tokens a second as measured on earlier jobs; without one the time is unknown.
+    """
+    truncates = hyperparameters["too_long"] == "truncate"
+    over = counts.over_length
+    dropped = None if over is None else (0 if truncates else over)
+    examples = counts.rows - (dropped or 0)
+    replay = hyperparameters["replay_rows"]
+    batches = math.ceil((examples + replay) / hyperparameters["batch_size"])
+    an_epoch = math.ceil(batches / hyperparameters["gradient_accumulation"])
+    steps = hyperparameters["max_steps"] or math.ceil(hyperparameters["epochs"] * max(1, an_epoch))
+    once = counts.tokens_truncated if truncates else counts.tokens
+    tokens = None
+    if once is not None and an_epoch:
+        mixed = once * (examples + replay) / examples if examples else 0
+        tokens = round(mixed * steps / an_epoch)
+    seconds = tokens / rate if tokens is not None and rate else None
+    return Plan(
+        examples=examples,
+        replay_rows=replay,
+        dropped_rows=dropped,
+        truncated_rows=None if over is None else (over if truncates else 0),
+        steps_per_epoch=an_epoch,
+        steps=steps if examples else 0,
+        tokens=tokens,
+        seconds=seconds,
+        rate=rate,
+        advice=_advice(counts, hyperparameters, examples=examples, validation_rows=validation_rows),
+    )
+
+
+def _advice(
+    counts: RowCounts, hyperparameters: Mapping[str, Any], *, examples: int, validation_rows: int
+) -> list[Advice]:
+    advice = [_size_advice(examples)]
+    if counts.over_length:
+        advice.append(_length_advice(counts, hyperparameters))
+    if not validation_rows:
+        advice.append(
+            Advice(
+                tone="attention",
+                text="The version has no validation rows: overfitting can't be seen, and the last checkpoint is "
+                "kept instead of the best. Freeze a version with a validation share.",
+            )
+        )
+    if hyperparameters["epochs"] > 10 and hyperparameters["max_steps"] is None:
+        advice.append(
+            Advice(tone="attention", text="More than 10 epochs usually overfit. 1 to 3 are common.")
+        )
+    return advice
+
+
+def _size_advice(examples: int) -> Advice:
+    if examples < FEWEST_ROWS:
+        return Advice(
+            tone="failed",
+            must_confirm=True,
+            text=f"{examples} training rows are too few: expect the model to learn next to nothing, or to recite "
+            "them. Collect at least 50, better 500, or put examples into the prompt instead.",
+        )
+    if examples <= 100:
+        return Advice(
+            tone="attention",
+            text="50 to 100 rows change little: simple format or style at most. 500 is a good aim.",
+        )
+    if examples < NOTICEABLE_ROWS:
+        return Advice(
+            tone="attention", text="Under 500 rows expect a modest change; a focused task needs 500 to 1,000."
+        )
+    if examples <= 1000:
+        return Advice(
+            tone="info", text="500 to 1,000 rows: expect a noticeable improvement on a focused task."
+        )
+    if examples <= STRONG_ROWS:
+        return Advice(
+            tone="info", text="1,000 to 10,000 rows: enough for strong performance on the target task."
+        )
+    return Advice(
+        tone="info",
+        text="Over 10,000 rows the returns diminish unless the task is very complex or diverse; consider trying "
+        "with fewer first.",
+    )
+
+
+def _length_advice(counts: RowCounts, hyperparameters: Mapping[str, Any]) -> Advice:
+    limit, over = hyperparameters["max_length"], counts.over_length
+    rows = "1 row is" if over == 1 else f"{over:,} rows are"
+    longest = f" (the longest has {counts.longest:,})" if counts.longest else ""
+    start = f"{rows} longer than {limit:,} tokens{longest} and "
+    match hyperparameters["too_long"]:
+        case "drop":
+            return Advice(tone="attention", text=start + "will be left out.")
+        case "truncate":
+            return Advice(
+                tone="attention",
+                text=start + "will be cut at the end, where the answer is: the model learns to stop early.",
+            )
+        case _:
+            return Advice(
+                tone="failed", text=start + "the job will refuse to start. Raise the maximum length."
+            )

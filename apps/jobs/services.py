@@ -1,0 +1,265 @@
+"""Starting, cancelling and ending training jobs."""
+
+import uuid
+from collections.abc import Mapping
+from typing import Any
+
+from django.db import IntegrityError, models, transaction
+from django.utils import timezone
+
+from apps.accounts.models import User
+from apps.artifacts.models import Blob
+from apps.audit.services import record
+from apps.core.canonical import canonical_hash
+from apps.core.errors import ConflictError, PortalError
+from apps.core.states import transition
+from apps.datasets.models import Version, VersionState
+from apps.jobs.hyperparameters import recommend, resolve
+from apps.jobs.job_files import replay_file
+from apps.jobs.models import Checkpoint, JobState, MetricPoint, TrainingJob
+from apps.jobs.replay import choose_rows
+from apps.operations.models import Operation, OperationState
+from apps.operations.services import operation_cancel, operation_start
+from apps.projects.models import Project
+from apps.providers.contracts import TrainingResult
+from apps.registry.models import BaseModel
+from apps.registry.services import model_version_create
+
+KIND = "jobs.train"
+SUBJECT_TYPE = "jobs.trainingjob"
+
+
+class JobRefusedError(PortalError):
+    """The job can't be started as it is."""
+
+    code = "job_refused"
+
+
+def job_start(
+    *,
+    project: Project,
+    version: Version,
+    base_model: BaseModel,
+    name: str,
+    method: str,
+    hyperparameters: Mapping[str, Any],
+    by: User | None,
+    submission_key: uuid.UUID | None = None,
+) -> TrainingJob:
+    """Freeze a configuration and queue its training.
+
+    `hyperparameters` may leave out what shall take its recommended value. The same `submission_key` in a
+    project returns the job that it started before. Raises JobRefusedError and HyperparameterError.
+    """
+    if submission_key is not None:
+        earlier = TrainingJob.objects.filter(project=project, submission_key=submission_key).first()
+        if earlier is not None:
+            return earlier
+    _check(project=project, version=version, base_model=base_model)
+    configuration = make_configuration(
+        version=version, base_model=base_model, method=method, hyperparameters=hyperparameters
+    )
+    try:
+        with transaction.atomic():
+            Project.objects.select_for_update().get(pk=project.pk)  # one number at a time
+            last = TrainingJob.objects.filter(project=project).aggregate(last=models.Max("number"))["last"]
+            number = (last or 0) + 1
+            job = TrainingJob.objects.create(
+                project=project,
+                number=number,
+                name=(name.strip() or f"Training {number}")[:120],
+                version=version,
+                base_model=base_model,
+                provider=base_model.provider,
+                method=method,
+                configuration=configuration,
+                configuration_hash=canonical_hash(configuration),
+                submission_key=submission_key,
+                created_by=by,
+            )
+            operation_start(
+                workspace=project.workspace,
+                kind=KIND,
+                subject=job,
+                title=f"Train {job.name}",
+                actor=by,
+                url=job.get_absolute_url(),
+            )
+            record(
+                workspace=project.workspace,
+                actor=by,
+                action="job.started",
+                target=job,
+                data={"version": str(version), "configuration_hash": job.configuration_hash},
+            )
+    except IntegrityError:
+        # The same form was sent twice at the same moment: the other request was first.
+        return TrainingJob.objects.get(project=project, submission_key=submission_key)
+    return job
+
+
+def _check(*, project: Project, version: Version, base_model: BaseModel) -> None:
+    if version.dataset.project_id != project.pk:
+        raise JobRefusedError("The dataset version belongs to another project.")
+    if base_model.workspace_id != project.workspace_id:
+        raise JobRefusedError("The base model belongs to another workspace.")
+    if version.state != VersionState.FROZEN:
+        raise JobRefusedError(f"{version} is not frozen yet. Only frozen versions are trained on.")
+    if not version.train_count:
+        raise JobRefusedError(f"{version} has no training rows. Freeze one with a smaller test share.")
+    if base_model.provider != "local":
+        raise JobRefusedError(f"{base_model} can't be trained here.")
+
+
+def make_configuration(
+    *, version: Version, base_model: BaseModel, method: str, hyperparameters: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Everything that decides what comes out of the training, by content, not by name."""
+    recommended = recommend(
+        method=method,
+        parameters=base_model.parameters,
+        context_length=base_model.context_length,
+        rows=version.train_count,
+    )
+    values = resolve(hyperparameters, method=method, recommended=recommended)
+    if values["early_stopping_patience"] is not None and not version.validation_count:
+        raise JobRefusedError(
+            "Early stopping watches the validation loss, and this version has no validation rows. Switch it off, or"
+            " freeze a version with a validation share."
+        )
+    replay = None
+    if values["replay_rows"]:
+        chosen = choose_rows(replay_file(), count=values["replay_rows"], seed=values["seed"])
+        replay = {"rows": len(chosen.rows), "sha256": chosen.sha256}
+    return {
+        "base_model": {"reference": base_model.reference, "revision": base_model.revision},
+        "data": {"manifest_hash": version.manifest_hash},
+        "replay": replay,
+        "method": method,
+        "hyperparameters": values,
+    }
+
+
+def job_operation(job: TrainingJob) -> Operation | None:
+    """The newest background work of a job."""
+    return Operation.objects.filter(kind=KIND, subject_type=SUBJECT_TYPE, subject_id=job.pk).first()
+
+
+def job_cancel(*, job: TrainingJob, by: User) -> None:
+    """Ask the training to stop. It ends within seconds and keeps its last checkpoint."""
+    with transaction.atomic():
+        operation = job_operation(job)
+        if operation is None or not operation.is_active:
+            raise ConflictError(f"“{job.name}” has ended already: {job.get_state_display().lower()}.")
+        TrainingJob.objects.filter(pk=job.pk, cancelled_by=None).update(cancelled_by=by)
+    operation_cancel(operation=operation, by=by)
+
+
+def job_stop(*, operation: Operation) -> None:
+    """The operation ended without success: so did its job. Called in the same transaction."""
+    job = (
+        TrainingJob.objects.select_for_update()
+        .select_related("project__workspace")
+        .get(pk=operation.subject_id)
+    )
+    if not job.is_active:
+        return
+    cancelled = operation.state == OperationState.CANCELLED
+    state = JobState.CANCELLED if cancelled else JobState.FAILED
+    transition(job, state, finished_at=timezone.now(), error=operation.error)
+    record(
+        workspace=job.project.workspace,
+        actor=job.cancelled_by if cancelled else None,
+        action="job.cancelled" if cancelled else "job.failed",
+        target=job,
+        data={"step": job.step, "reason": job.error},
+    )
+
+
+# --- Steps of the supervisor ---------------------------------------------------------------------------------------
+
+
+def job_mark_running(*, job: TrainingJob) -> None:
+    """No effect when an earlier supervisor has marked it."""
+    if job.state == JobState.QUEUED:
+        transition(job, JobState.RUNNING, started_at=timezone.now())
+
+
+def job_progress_reset(*, job: TrainingJob) -> None:
+    """The directory with the trainer's events is gone, so the training starts anew and its numbers with it."""
+    with transaction.atomic():
+        MetricPoint.objects.filter(job=job).delete()
+        Checkpoint.objects.filter(job=job).delete()
+        TrainingJob.objects.filter(pk=job.pk).update(
+            events_seen=0,
+            step=0,
+            train_loss=None,
+            validation_loss=None,
+            best_validation_loss=None,
+            best_step=None,
+            phases=[],
+            rewinds=models.F("rewinds") + 1,
+            updated_at=timezone.now(),
+        )
+    job.refresh_from_db()
+
+
+def job_restart_note(*, job: TrainingJob) -> int:
+    """One more start of the trainer after it ended by itself; how many there have been."""
+    TrainingJob.objects.filter(pk=job.pk).update(restarts=models.F("restarts") + 1, updated_at=timezone.now())
+    job.refresh_from_db(fields=["restarts"])
+    return job.restarts
+
+
+def job_log_note(*, job: TrainingJob, tail: str) -> None:
+    # Postgres keeps no NUL in a text.
+    TrainingJob.objects.filter(pk=job.pk).update(
+        log_tail=tail.replace("\0", "\ufffd"), updated_at=timezone.now()
+    )
+
+
+def job_log_attach(*, job: TrainingJob, log: Blob) -> None:
+    TrainingJob.objects.filter(pk=job.pk).update(log=log, updated_at=timezone.now())
+
+
+def job_checkpoint_keep(*, job: TrainingJob, artifact: Blob) -> None:
+    TrainingJob.objects.filter(pk=job.pk).update(last_checkpoint=artifact, updated_at=timezone.now())
+
+
+def job_succeed(*, job: TrainingJob, result: TrainingResult, artifact: Blob) -> None:
+    """Register the model and end the job, in one transaction. StaleStateError when another process was first."""
+    with transaction.atomic():
+        model_version = model_version_create(
+            project=job.project,
+            base_model=job.base_model,
+            kind=result.kind,
+            artifact=artifact,
+            name=job.name,
+            validation_loss=result.validation_loss,
+            best_step=result.best_step,
+            actor=job.created_by,
+        )
+        transition(
+            job,
+            JobState.SUCCEEDED,
+            finished_at=timezone.now(),
+            model_version=model_version,
+            measured_tokens_per_second=_measured_rate(job),
+        )
+        record(
+            workspace=job.project.workspace,
+            actor=None,
+            action="job.succeeded",
+            target=job,
+            data={"model_version": model_version.number, "artifact_sha256": artifact.sha256},
+        )
+
+
+def _measured_rate(job: TrainingJob) -> float | None:
+    """Tokens a second from the first training step to the last, validation included; only of an unbroken run."""
+    if job.restarts or job.rewinds:
+        return None
+    last = MetricPoint.objects.filter(job=job, tokens__isnull=False, seconds__gt=0).order_by("-seq").first()
+    if last is None or not last.tokens or not last.seconds:
+        return None
+    return last.tokens / last.seconds

@@ -1,0 +1,34 @@
+"""Training in the background: one operation a job, which supervises a trainer process."""
+
+from django.db import transaction
+
+from apps.jobs.models import TrainingJob
+from apps.jobs.orphans import directory_clear, orphans_stop
+from apps.jobs.services import KIND, job_stop
+from apps.jobs.supervision import Supervisor
+from apps.operations.kinds import operation_kind
+from apps.operations.models import Operation
+from apps.operations.progress import Progress
+
+# A worker that is stopped and started again, as at every update, is an attempt; the training goes on through it.
+MAX_ATTEMPTS = 50
+
+
+def stopped(operation: Operation) -> None:
+    job_stop(operation=operation)
+    transaction.on_commit(lambda: directory_clear_if_ended(operation.subject_id))
+
+
+def directory_clear_if_ended(job_id: int) -> None:
+    if not TrainingJob.objects.filter(pk=job_id, state__in=TrainingJob.ACTIVE).exists():
+        directory_clear(job_id)
+
+
+@operation_kind(KIND, queue="training", on_stopped=stopped, max_attempts=MAX_ATTEMPTS)
+def train(operation: Operation, progress: Progress) -> None:
+    orphans_stop()
+    job = TrainingJob.objects.select_related(
+        "project__workspace", "version__dataset", "base_model", "created_by"
+    ).get(pk=operation.subject_id)
+    if job.is_active:
+        Supervisor(job=job, progress=progress).run()
