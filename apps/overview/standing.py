@@ -281,6 +281,6 @@ def _prompted_baselines(verdict: Comparison | None) -> list[str]:
     if verdict is None:
         return []
     prompted = verdict.comparisonbaseline_set.filter(
-        Q(variant__system_prompt__isnull=False) | ~Q(variant__few_shot=[])
+        ~Q(variant__system_prompt="") | ~Q(variant__few_shot=[])
     )
     return list(prompted.values_list("label", flat=True))
