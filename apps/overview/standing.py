@@ -280,7 +280,5 @@ def checklist(standing: Standing) -> list[Question]:
 def _prompted_baselines(verdict: Comparison | None) -> list[str]:
     if verdict is None:
         return []
-    prompted = verdict.comparisonbaseline_set.filter(
-        ~Q(variant__system_prompt="") | ~Q(variant__few_shot=[])
-    )
+    prompted = verdict.contenders.filter(~Q(variant__system_prompt="") | ~Q(variant__few_shot=[]))
     return list(prompted.values_list("label", flat=True))
