@@ -1,8 +1,10 @@
 """Storing and reading blobs as streams: no blob is ever whole in memory."""
 
 import hashlib
+import io
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any, BinaryIO
 
 from django.db import IntegrityError, transaction
 
@@ -37,15 +39,38 @@ def blob_store_file(*, path: Path, content_type: str = "application/octet-stream
         return blob_store(content=iter(lambda: file.read(CHUNK_BYTES), b""), content_type=content_type)
 
 
-def blob_read(blob: Blob) -> Iterator[bytes]:
-    """The bytes in order, a chunk at a time."""
-    index = 0
+def blob_read(blob: Blob, *, offset: int = 0) -> Iterator[bytes]:
+    """The bytes from `offset` on, in order, a chunk at a time."""
+    index, skipped = divmod(offset, CHUNK_BYTES)
     while True:
         row = BlobChunk.objects.filter(blob=blob, index=index).values_list("data", flat=True).first()
         if row is None:
             return
-        yield bytes(row)
+        yield bytes(row[skipped:])
+        skipped = 0
         index += 1
+
+
+def blob_open(blob: Blob) -> BinaryIO:
+    """The blob as a file to read from; not seekable."""
+    return io.BufferedReader(_BlobReader(blob), CHUNK_BYTES)
+
+
+class _BlobReader(io.RawIOBase):
+    def __init__(self, blob: Blob) -> None:
+        self._chunks = blob_read(blob)
+        self._rest = b""
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        if not self._rest:
+            self._rest = next(self._chunks, b"")
+        count = min(len(buffer), len(self._rest))
+        buffer[:count] = self._rest[:count]
+        self._rest = self._rest[count:]
+        return count
 
 
 def blob_write_to(*, blob: Blob, path: Path) -> None:
