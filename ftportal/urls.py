@@ -4,7 +4,8 @@ from django.conf import settings
 from django.contrib import admin
 from django.urls import URLPattern, URLResolver, include, path
 
-from apps.core.views import gallery, health
+from apps.core.gallery import gallery, gallery_metrics, gallery_running, gallery_stream
+from apps.core.views import health
 from apps.overview.views import home
 
 workspace_urls: list[URLPattern | URLResolver] = [
@@ -32,7 +33,12 @@ urlpatterns: list[URLPattern | URLResolver] = [
 ]
 
 if settings.DEBUG:
-    urlpatterns.append(path("gallery/", gallery, name="gallery"))
+    urlpatterns += [
+        path("gallery/", gallery, name="gallery"),
+        path("gallery/running/", gallery_running, name="gallery_running"),
+        path("gallery/metrics/<slug:run>/", gallery_metrics, name="gallery_metrics"),
+        path("gallery/stream/", gallery_stream, name="gallery_stream"),
+    ]
 
 handler400 = "apps.core.views.bad_request"
 handler403 = "apps.core.views.permission_denied"

@@ -52,7 +52,7 @@ def field_display(bound: BoundField, *, prefix: str = "", suffix: str = "", labe
     return FieldDisplay(
         bound=bound,
         kind=kind,
-        label=label or bound.label,
+        label=label or str(bound.label),
         control=SafeString("") if kind == "choices" else bound.as_widget(attrs={"class": css}),
         choices=choices,
         prefix=prefix,

@@ -30,8 +30,3 @@ def server_error(request: HttpRequest) -> HttpResponse:
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
     return render(request, "errors/403_csrf.html", {"reason": reason}, status=403)
-
-
-def gallery(request: HttpRequest) -> HttpResponse:
-    """Every component in every state, for designers and screenshots. Only with FTPORTAL_DEBUG."""
-    return render(request, "core/gallery.html")

@@ -153,7 +153,14 @@
   doc.addEventListener("htmx:after:swap", () => {
     watchToasts(doc);
     for (const sign of doc.querySelectorAll("[data-live]")) showLive(sign);
-    doc.querySelector("[data-focus-after-swap]")?.focus();
+  });
+  doc.addEventListener("htmx:after:settle", (event) => {
+    for (const node of event.detail.newContent) {
+      const wanted = node.matches?.("[data-focus-after-swap]") ? node : node.querySelector?.("[data-focus-after-swap]");
+      if (!wanted) continue;
+      wanted.removeAttribute("data-focus-after-swap"); // once, not at every refresh
+      wanted.focus();
+    }
   });
 
   // --- Dialogs and menus ------------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from typing import Any
 from django import template
 from django.template.loader import render_to_string
 from django.utils import timezone
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 
 from apps.core import formatting
@@ -134,7 +134,7 @@ def identifier(value: object, *, length: int = 12, label: str = "Copy identifier
 @register.simple_tag
 def key(*names: str) -> SafeString:
     """A key hint; several keys are pressed together."""
-    return mark_safe("+".join(format_html("<kbd>{}</kbd>", name) for name in names))
+    return format_html_join("+", "<kbd>{}</kbd>", ((name,) for name in names))
 
 
 @register.inclusion_tag("components/status_badge.html")
