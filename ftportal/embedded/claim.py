@@ -123,6 +123,10 @@ class Claim:
         self._tell(f"+ {process.pid} {int(stop_signal)} {stage}")
         return Child(name=name, process=process, stop_signal=stop_signal)
 
+    def adopt(self, pid: int) -> None:
+        """Let the guardian end a process that stays in our own group, where the terminal reaches it."""
+        self._tell(f"+ {pid} {int(signal.SIGTERM)} {PROGRAM_STAGE}")
+
     def stop(self, child: Child, *, grace: float) -> int:
         """Stop one child and whatever is left of its group; returns its exit code."""
         child.ask_to_stop()

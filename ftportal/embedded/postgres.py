@@ -56,7 +56,7 @@ def postgres_running(environment: Environment, claim: Claim, *, durable: bool = 
     _stop_leftover(data, sockets)
     log = environment.home / "logs" / "postgres.log"
     if not (data / "PG_VERSION").exists():
-        _create(data, account, log)
+        _create(data, account, log, durable=durable)
     child = _start(claim, data, sockets, account, log, durable=durable)
     try:
         _wait_until_ready(child, data, log)
@@ -125,7 +125,7 @@ def _wait_until_ready(child: Child, data: Path, log: Path) -> None:
         time.sleep(0.02)
 
 
-def _create(data: Path, account: pwd.struct_passwd | None, log: Path) -> None:
+def _create(data: Path, account: pwd.struct_passwd | None, log: Path, *, durable: bool) -> None:
     """A new cluster with our database in it. It appears under its name only when it is complete."""
     draft = data.with_name(data.name + ".new")
     if draft.exists():
@@ -136,9 +136,12 @@ def _create(data: Path, account: pwd.struct_passwd | None, log: Path) -> None:
         "initdb", "--auth=trust", "--encoding=UTF8", "--locale=C", "--locale-provider=builtin",
         "--builtin-locale=C.UTF-8", f"--username={DATABASE_USER}", f"--pgdata={draft}",
     ]  # fmt: skip
+    single = ["postgres", "--single", "-D", str(draft)]
+    if not durable:
+        initdb.append("--no-sync")
+        single += ["-c", "fsync=off"]
     _run(initdb, account, log)
-    statement = f"CREATE DATABASE {DATABASE_NAME}\n"
-    _run(["postgres", "--single", "-D", str(draft), "postgres"], account, log, text=statement)
+    _run([*single, "postgres"], account, log, text=f"CREATE DATABASE {DATABASE_NAME}\n")
     if data.exists():
         data.rmdir()
     draft.rename(data)

@@ -35,7 +35,7 @@ def redis_running(environment: Environment, claim: Claim, *, durable: bool = Tru
     path.unlink(missing_ok=True)
     command = [
         str(server_binary()), "--port", "0", "--unixsocket", str(path), "--unixsocketperm", "700",
-        "--dir", str(data), "--appendonly", "yes" if durable else "no", "--appendfsync", "everysec",
+        "--dir", str(data), "--appendonly", "yes", "--appendfsync", "everysec" if durable else "no",
         "--save", "", "--maxmemory-policy", "noeviction", "--daemonize", "no", "--loglevel", "notice",
     ]  # fmt: skip
     with opened_log(log) as output:

@@ -40,23 +40,23 @@ def services_running(
 
 
 @contextmanager
-def services_available(environment: Environment, *, durable: bool = True) -> Iterator[None]:
+def services_available(environment: Environment, *, durable: bool = True) -> Iterator[Claim | None]:
     """For one command: use the services of an ftportal that runs on this home, else run them for the block.
 
-    Raises ServiceError.
+    Yields the claim in the second case. Raises ServiceError.
     """
     if not (environment.embedded_postgres or environment.embedded_redis):
-        yield
+        yield None
         return
     directories.make(environment.home, mode=0o700, parents=True)
     try:
         claim = Claim.acquire(environment.home)
     except HomeBusyError:
         _wait_for_others(environment)
-        yield
+        yield None
         return
     with claim, services_running(environment, claim, durable=durable):
-        yield
+        yield claim
 
 
 @contextmanager
