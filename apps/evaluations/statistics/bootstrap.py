@@ -12,7 +12,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
 from apps.evaluations.statistics.clusters import group_codes
 from apps.evaluations.statistics.intervals import Interval
@@ -136,6 +135,8 @@ def _leave_one_out(units: Counts, weights: Counts, total: Counts) -> Counts:
 
 def _bca(observed: float, drawn: Counts, jackknife: Counts, weights: Counts, level: float) -> Interval | None:
     """Bias-corrected and accelerated interval; the percentile interval where the correction is undefined."""
+    from scipy import stats
+
     if np.ptp(drawn) == 0:
         return None
     tails = np.array([0.5 - level / 2, 0.5 + level / 2])

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
 
 from apps.evaluations.statistics.intervals import Interval
 
@@ -40,6 +39,8 @@ def cluster_interval(
     degrees of freedom (Cameron and Miller 2015, J Human Resources 50:317–372). Groups may differ in size.
     None with fewer than two groups: then there is nothing to measure the spread between groups by.
     """
+    from scipy import stats
+
     values = np.asarray(differences, dtype=float)
     codes = group_codes(groups)
     if len(codes) != len(values):

@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from scipy import stats
-
 SMALL_SAMPLE = 30
 """Below this many items the exact interval is used."""
 
@@ -57,5 +55,7 @@ def share_interval(successes: int, items: int, level: float = 0.95) -> Interval 
 
 
 def _binomial_interval(successes: int, items: int, level: float, method: str, name: str) -> Interval:
+    from scipy import stats
+
     found = stats.binomtest(successes, items).proportion_ci(confidence_level=level, method=method)
     return Interval(float(found.low), float(found.high), level, name)

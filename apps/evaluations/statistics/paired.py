@@ -12,7 +12,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
 from apps.evaluations.statistics.intervals import Interval
 
@@ -59,6 +58,8 @@ def mcnemar_midp(fixed: int, broken: int) -> float:
     test, and its level held in every case that the authors tried. With as many fixed as broken it is 1 minus
     half that probability. 1.0 without a discordant pair.
     """
+    from scipy import stats
+
     discordant, fewer = fixed + broken, min(fixed, broken)
     if discordant == 0:
         return 1.0
@@ -73,6 +74,8 @@ def bonett_price_interval(fixed: int, broken: int, items: int, level: float = 0.
 
     Keeps its level in small samples, where the plain Wald interval and the bootstrap do not.
     """
+    from scipy import stats
+
     z = stats.norm.ppf(0.5 + level / 2)
     up, down = (fixed + 1) / (items + 2), (broken + 1) / (items + 2)
     error = math.sqrt((up + down - (up - down) ** 2) / (items + 2))
@@ -86,6 +89,8 @@ def items_needed(gain: float, disagreement: float, alpha: float = 0.05, power: f
     `disagreement` is the share of items on which the systems differ; it cannot be smaller than the gain,
     so a smaller one is raised to it. Two-sided at `alpha`.
     """
+    from scipy import stats
+
     size = abs(gain)
     if size == 0:
         raise ValueError("No number of items shows a gain of zero.")
@@ -102,6 +107,8 @@ def minimum_detectable_gain(
 
     None when even the largest possible gain, the whole disagreement, would need more items.
     """
+    from scipy import stats
+
     if items <= 0 or not 0 < disagreement <= 1:
         return None
     z_alpha, z_power = float(stats.norm.ppf(1 - alpha / 2)), float(stats.norm.ppf(power))
@@ -145,5 +152,7 @@ def items_for_non_inferiority(
     n = (z_level + z_power)² · disagreement / margin²: the variance of a paired difference whose mean is 0
     is the disagreement.
     """
+    from scipy import stats
+
     z = float(stats.norm.ppf(level)) + float(stats.norm.ppf(power))
     return math.ceil(z**2 * disagreement / margin**2)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from scipy import stats
-
 from apps.evaluations.statistics.intervals import Interval, wilson_interval
 
 
@@ -23,6 +21,8 @@ class Preference:
 
 def preference(wins: int, losses: int, ties: int = 0, level: float = 0.95) -> Preference:
     """Two-sided sign test on the votes that are not ties, with the Wilson interval of the win rate."""
+    from scipy import stats
+
     decided = wins + losses
     if decided == 0:
         return Preference(wins, losses, ties, None, None, 1.0)
