@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from apps.providers.adapters.local.tokens import ChatTokenizer, EncodedChat
+from apps.core.chat_tokens import ChatTokenizer, EncodedChat
 from apps.providers.adapters.local.trainer.errors import TrainingFailed
 from apps.providers.adapters.local.trainer.job import Job
 

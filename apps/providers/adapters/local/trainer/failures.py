@@ -2,8 +2,8 @@
 
 import errno
 
+from apps.core.errors import PortalError
 from apps.providers.adapters.local.trainer.errors import TrainingFailed
-from apps.providers.contracts import ProviderError
 
 OUT_OF_MEMORY = (
     "Training ran out of memory. Use a smaller batch size (with more gradient accumulation it learns the same), a "
@@ -21,7 +21,7 @@ def explain(error: Exception) -> TrainingFailed:
     """The failure as a code and a sentence; code "internal" when it is not a known one."""
     if isinstance(error, TrainingFailed):
         return error
-    if isinstance(error, ProviderError):
+    if isinstance(error, PortalError):
         return TrainingFailed(error.code, error.message)
     chain = list(_chain(error))
     for cause in chain:

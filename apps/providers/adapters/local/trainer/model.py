@@ -11,7 +11,7 @@ import torch
 from peft import LoraConfig
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
-from apps.providers.adapters.local.tokens import AnswersUnknownError, ChatTokenizer
+from apps.core.chat_tokens import AnswersUnknownError, ChatTokenizer
 from apps.providers.adapters.local.trainer.errors import TrainingFailed
 from apps.providers.adapters.local.trainer.job import Job
 

@@ -26,7 +26,7 @@ from jinja2.runtime import Macro
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from tokenizers import Encoding, Tokenizer
 
-from apps.providers.contracts import ProviderRejectedError, RowTokens
+from apps.core.errors import PortalError
 
 Messages = Sequence[Mapping[str, Any]]
 Span = tuple[int, int]
@@ -39,10 +39,25 @@ SPECIAL_TOKENS = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token
 BATCH = 1000
 
 
-class AnswersUnknownError(ProviderRejectedError):
+class ChatTokensError(PortalError):
+    """The model's tokenizer or chat template can't be used on this conversation, or at all."""
+
+    code = "chat_tokens"
+
+
+class AnswersUnknownError(ChatTokensError):
     """The template doesn't let the assistant's answers be told apart from the rest."""
 
     code = "answers_unknown"
+
+
+@dataclass(frozen=True)
+class ChatLength:
+    """Tokens of a whole rendered conversation, and those that the loss is taken on; `answers` is None where the
+    template doesn't let the answers be told apart."""
+
+    total: int
+    answers: int | None
 
 
 @dataclass(frozen=True)
@@ -68,7 +83,7 @@ class ChatTokenizer:
         try:
             self._template = _environment().from_string(template)
         except TemplateError as error:
-            raise ProviderRejectedError(
+            raise ChatTokensError(
                 f"The model's chat template can't be read: {error}.", code="bad_template"
             ) from error
         added = [token.content for token in tokenizer.get_added_tokens_decoder().values()]
@@ -79,7 +94,7 @@ class ChatTokenizer:
         """Load tokenizer.json and the chat template of a model directory."""
         path = directory / "tokenizer.json"
         if not path.is_file():
-            raise ProviderRejectedError(
+            raise ChatTokensError(
                 f"The model directory {directory} has no tokenizer.json, so its tokens can't be counted.",
                 code="no_tokenizer",
             )
@@ -103,28 +118,25 @@ class ChatTokenizer:
             for encoding, (_, spans) in zip(encodings, rendered, strict=True):
                 yield EncodedChat(encoding.ids, tuple(_token_range(encoding, span) for span in spans))
 
-    def count(self, chats: Iterable[Messages]) -> Iterator[RowTokens]:
-        """Token counts of chats in order; `assistant` is None where the answers can't be located."""
+    def count(self, chats: Iterable[Messages]) -> Iterator[ChatLength]:
+        """Token counts of chats in order; `answers` is None where the answers can't be located."""
         iterator = iter(chats)
         while batch := list(islice(iterator, BATCH)):
             try:
                 yield from [
-                    RowTokens(total=len(chat.ids), assistant=chat.answer_tokens)
-                    for chat in self.encode(batch)
+                    ChatLength(total=len(chat.ids), answers=chat.answer_tokens) for chat in self.encode(batch)
                 ]
             except AnswersUnknownError:
                 texts = [self.render(chat) for chat in batch]
                 for encoding in self._tokenizer.encode_batch_fast(texts, add_special_tokens=False):
-                    yield RowTokens(total=len(encoding), assistant=None)
+                    yield ChatLength(total=len(encoding), answers=None)
 
     def _render(self, messages: Messages, *, add_generation_prompt: bool = False) -> str:
         # A key without a value is left out, as many templates would write the word None.
         cleaned = [{key: value for key, value in row.items() if value is not None} for row in messages]
         for row in cleaned:
             if isinstance(row.get("content"), str) and MARKS.search(row["content"]):
-                raise ProviderRejectedError(
-                    "A message holds the noncharacter U+FDD0 or U+FDD1.", code="bad_text"
-                )
+                raise ChatTokensError("A message holds the noncharacter U+FDD0 or U+FDD1.", code="bad_text")
         try:
             return self._template.render(
                 messages=cleaned,
@@ -134,7 +146,7 @@ class ChatTokenizer:
                 **self._special_tokens,
             )
         except (TemplateError, TypeError) as error:
-            raise ProviderRejectedError(
+            raise ChatTokensError(
                 f"The model's chat template refuses this conversation: {error}.", code="template_refused"
             ) from error
 
@@ -249,7 +261,7 @@ def _read_template(directory: Path, config: Mapping[str, Any]) -> str:
     if isinstance(template, list):
         template = {item["name"]: item["template"] for item in template}.get("default")
     if not isinstance(template, str):
-        raise ProviderRejectedError(
+        raise ChatTokensError(
             f"The model directory {directory} has no chat template. Choose an instruction-tuned model, or add "
             "chat_template.jinja to the directory.",
             code="no_chat_template",
