@@ -1,0 +1,25 @@
+"""The background work of evaluations."""
+
+from apps.evaluations.models import Comparison
+from apps.evaluations.services.comparisons import KIND, comparison_stopped
+from apps.evaluations.services.running import comparison_run
+from apps.operations.kinds import operation_kind
+from apps.operations.models import Operation
+from apps.operations.progress import Progress
+
+
+def _stopped(operation: Operation) -> None:
+    comparison_stopped(operation=operation)
+
+
+@operation_kind(KIND, queue="training", on_stopped=_stopped)
+def compare(operation: Operation, progress: Progress) -> None:
+    comparison = Comparison.objects.select_related(
+        "project__workspace",
+        "suite",
+        "general_suite",
+        "general_base__base_model",
+        "candidate__base_model",
+        "candidate__model_version__artifact",
+    ).get(pk=operation.subject_id)
+    comparison_run(comparison=comparison, progress=progress)

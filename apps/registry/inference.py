@@ -1,0 +1,71 @@
+"""From a variant to the provider that answers for it."""
+
+from collections.abc import Mapping, Sequence
+
+from django.conf import settings
+
+from apps.artifacts.storage import blob_open
+from apps.core.errors import PortalError
+from apps.providers.contracts import ChatRequest, InferenceProvider, ModelReference
+from apps.providers.registry import inference_provider
+from apps.registry.models import ModelKind, Variant
+
+
+class ModelMissingError(PortalError):
+    """The weights of a model version are not here."""
+
+    code = "model_missing"
+
+
+def variant_provider(variant: Variant) -> InferenceProvider:
+    """The provider, with the variant's model in place and ready to be asked."""
+    provider = provider_for(variant.base_model.provider)
+    artifact = variant.model_version.artifact if variant.model_version is not None else None
+    if artifact is None:
+        provider.ensure_model(model_reference(variant))
+    else:
+        provider.ensure_model(model_reference(variant), lambda: blob_open(artifact))
+    return provider
+
+
+def provider_for(name: str) -> InferenceProvider:
+    """An inference provider with the address that the operator configured for it."""
+    if name != "local":
+        return inference_provider(name)
+    url = settings.FTPORTAL_INFERENCE_URL
+    return inference_provider(
+        name,
+        inference_url=url,
+        inference_socket=None if url else settings.FTPORTAL_INFERENCE_SOCKET,
+        inference_token=settings.FTPORTAL_INFERENCE_TOKEN,
+    )
+
+
+def model_reference(variant: Variant) -> ModelReference:
+    """Which weights answer, as providers name them."""
+    base, version = variant.base_model, variant.model_version
+    if version is None:
+        return ModelReference(kind="base", base=base.reference)
+    if version.provider_model:
+        return ModelReference(provider_model=version.provider_model)
+    if version.artifact is None or version.artifact.sha256 is None:
+        raise ModelMissingError(f"The weights of {version.name} are missing, so it cannot be asked.")
+    return ModelReference(
+        kind="adapter" if version.kind == ModelKind.ADAPTER else "full",
+        base=base.reference,
+        artifact_sha256=version.artifact.sha256,
+    )
+
+
+def chat_request(variant: Variant, messages: Sequence[Mapping[str, str]]) -> ChatRequest:
+    """What is sent for these messages, with the variant's model and sampling."""
+    sampling = variant.sampling
+    return ChatRequest(
+        model=model_reference(variant),
+        messages=messages,
+        max_tokens=sampling["max_tokens"],
+        temperature=sampling["temperature"],
+        top_p=sampling["top_p"],
+        seed=sampling["seed"],
+        stop=tuple(sampling["stop"]),
+    )
