@@ -1,44 +1,69 @@
-"""Which words of two texts differ, for display side by side."""
+"""The word-level difference of two texts, as segments; a page draws them, escaping each text itself."""
+
+from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from difflib import SequenceMatcher
+from itertools import groupby
+from typing import Literal
 
-_WORDS = re.compile(r"\s+|\w+|[^\w\s]")
-LIMIT = 4000
-"""Words on either side above which the texts are shown as wholly different: the comparison is quadratic."""
+from rapidfuzz.distance import Indel
+
+Operation = Literal["equal", "delete", "insert"]
+
+# Words (with inner apostrophes and hyphens), single line ends, runs of other white space, single other characters.
+_TOKENS = re.compile(r"\w+(?:['’\-]\w+)*|\n|[^\S\n]+|[^\w\s]")
+_MOST_TOKEN_PAIRS = 400_000_000
+"""Beyond this the comparison is by lines: it needs a bit of memory for each pair of tokens."""
 
 
-@dataclass(frozen=True)
-class Piece:
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A stretch of text that is in both texts (equal), only in the first (delete) or only in the second (insert)."""
+
+    op: Operation
     text: str
-    changed: bool
 
 
-def _merge(pieces: list[Piece]) -> list[Piece]:
-    merged: list[Piece] = []
-    for piece in pieces:
-        if merged and merged[-1].changed == piece.changed:
-            merged[-1] = Piece(merged[-1].text + piece.text, piece.changed)
+def word_difference(before: str, after: str) -> list[Segment]:
+    """What to delete from `before` and insert to get `after`, with as few words changed as possible.
+
+    The equal and deleted texts in order give `before`, the equal and inserted ones `after`, character by
+    character. Within a change the deletion comes first. Spaces between two changed words belong to the change.
+    """
+    first, second = _TOKENS.findall(before), _TOKENS.findall(after)
+    if len(first) * len(second) > _MOST_TOKEN_PAIRS:
+        first, second = before.splitlines(keepends=True), after.splitlines(keepends=True)
+    changes: list[Segment] = []
+    for code in Indel.opcodes(first, second):
+        if code.tag == "insert":
+            changes.append(Segment("insert", "".join(second[code.dest_start : code.dest_end])))
         else:
-            merged.append(piece)
-    return merged
+            op: Operation = "delete" if code.tag == "delete" else "equal"
+            changes.append(Segment(op, "".join(first[code.src_start : code.src_end])))
+    return _ordered(_without_lone_spaces(changes))
 
 
-def word_difference(before: str, after: str) -> tuple[list[Piece], list[Piece]]:
-    """The pieces of both texts; joined again they give the texts unchanged. Changed pieces have no equal opposite."""
-    old, new = _WORDS.findall(before), _WORDS.findall(after)
-    if len(old) > LIMIT or len(new) > LIMIT:
-        changed = before != after
-        return [Piece(before, changed)], [Piece(after, changed)]
-    left: list[Piece] = []
-    right: list[Piece] = []
-    for tag, old_start, old_end, new_start, new_end in SequenceMatcher(
-        None, old, new, autojunk=False
-    ).get_opcodes():
-        changed = tag != "equal"
-        if old_end > old_start:
-            left.append(Piece("".join(old[old_start:old_end]), changed))
-        if new_end > new_start:
-            right.append(Piece("".join(new[new_start:new_end]), changed))
-    return _merge(left), _merge(right)
+def _without_lone_spaces(segments: list[Segment]) -> list[Segment]:
+    """Turn an equal run of spaces between two changes into a part of both: "old text" -> "new words" is one change."""
+    result: list[Segment] = []
+    for position, segment in enumerate(segments):
+        between = 0 < position < len(segments) - 1
+        if segment.op == "equal" and between and not segment.text.strip() and "\n" not in segment.text:
+            result += [Segment("delete", segment.text), Segment("insert", segment.text)]
+        else:
+            result.append(segment)
+    return result
+
+
+def _ordered(segments: list[Segment]) -> list[Segment]:
+    """Join neighbours of one kind; in each change all deletions come before all insertions."""
+    result: list[Segment] = []
+    for equal, run in groupby(segments, key=lambda segment: segment.op == "equal"):
+        members = list(run)
+        kinds: tuple[Operation, ...] = ("equal",) if equal else ("delete", "insert")
+        for kind in kinds:
+            text = "".join(member.text for member in members if member.op == kind)
+            if text:
+                result.append(Segment(kind, text))
+    return result

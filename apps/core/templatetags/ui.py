@@ -21,7 +21,7 @@ from apps.core.fields import FieldDisplay, field_display
 from apps.core.icons import IconMissingError, icon_shapes, icons_must_exist
 from apps.core.tones import state_tone
 from apps.core.whiskers import whiskers as whisker_positions
-from apps.core.word_difference import Piece
+from apps.core.word_difference import Segment
 from apps.core.word_difference import word_difference as compare_words
 
 register = template.Library()
@@ -296,12 +296,13 @@ def upload_zone(
 @register.inclusion_tag("components/word_difference.html")
 def word_difference(
     before: object, after: object, *, side: str = "after"
-) -> dict[str, Sequence[Piece] | str]:
+) -> dict[str, Sequence[Segment] | str]:
     """One side of two texts with the words marked that the other side lacks."""
     if side not in ("before", "after"):
         raise template.TemplateSyntaxError(f"side is 'before' or 'after', not {side!r}.")
-    left, right = compare_words(str(before or ""), str(after or ""))
-    return {"pieces": left if side == "before" else right, "side": side}
+    absent = "insert" if side == "before" else "delete"
+    segments = compare_words(str(before or ""), str(after or ""))
+    return {"segments": [segment for segment in segments if segment.op != absent], "side": side}
 
 
 @register.inclusion_tag("components/whiskers.html")

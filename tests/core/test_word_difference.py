@@ -3,7 +3,7 @@ import time
 
 import pytest
 
-from apps.evaluations.word_difference import Segment, word_difference
+from apps.core.word_difference import Segment, word_difference
 
 
 def restored(segments: list[Segment]) -> tuple[str, str]:
