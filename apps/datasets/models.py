@@ -107,6 +107,20 @@ class Import(TimeStampedModel):
     def __str__(self) -> str:
         return self.file_name
 
+    @property
+    def duplicate_count(self) -> int:
+        return self.repeated_in_file + self.already_in_dataset
+
+    @property
+    def new_count(self) -> int:
+        """Rows that are neither in the dataset nor repeated in the file, as of the check."""
+        return self.row_count - self.duplicate_count
+
+    @property
+    def is_open(self) -> bool:
+        """Whether somebody must still decide about it."""
+        return self.state in self.OPEN
+
     def get_absolute_url(self) -> str:
         project = self.dataset.project
         return reverse("datasets:import", args=[project.workspace.slug, project.slug, self.pk])
@@ -162,7 +176,7 @@ class Example(models.Model):
     """One row of a dataset. `raw` is what was received; `payload` is derived from it, for search and display."""
 
     dataset = models.ForeignKey(Dataset, models.CASCADE, related_name="examples")
-    source = models.ForeignKey(Import, models.PROTECT, null=True, related_name="examples")
+    source = models.ForeignKey(Import, models.RESTRICT, null=True, related_name="examples")
     line = models.BigIntegerField(null=True, help_text="Line in the source file.")
     raw = models.BinaryField()
     payload = models.JSONField()

@@ -2,6 +2,7 @@
 
 import django.contrib.postgres.indexes
 import django.contrib.postgres.search
+import django.db.models.deletion
 import django.db.models.functions.text
 from django.db import migrations, models
 
@@ -74,6 +75,11 @@ class Migration(migrations.Migration):
             model_name='example',
             name='text',
             field=models.TextField(help_text='All message contents.'),
+        ),
+        migrations.AlterField(
+            model_name='example',
+            name='source',
+            field=models.ForeignKey(null=True, on_delete=django.db.models.deletion.RESTRICT, related_name='examples', to='datasets.import'),
         ),
         migrations.AlterField(
             model_name='version',

@@ -1,0 +1,34 @@
+"""Every change to datasets, imports and versions, by operation."""
+
+from apps.datasets.services.datasets import dataset_create, dataset_delete, dataset_update
+from apps.datasets.services.import_checking import import_check, import_check_stopped
+from apps.datasets.services.import_committing import import_commit, import_commit_stopped
+from apps.datasets.services.imports import (
+    import_check_again,
+    import_commit_request,
+    import_create,
+    import_discard,
+    import_upload,
+)
+from apps.datasets.services.version_freezing import version_freeze, version_freeze_stopped
+from apps.datasets.services.versions import version_delete, version_freeze_again, version_freeze_request
+
+__all__ = [
+    "dataset_create",
+    "dataset_delete",
+    "dataset_update",
+    "import_check",
+    "import_check_again",
+    "import_check_stopped",
+    "import_commit",
+    "import_commit_request",
+    "import_commit_stopped",
+    "import_create",
+    "import_discard",
+    "import_upload",
+    "version_delete",
+    "version_freeze",
+    "version_freeze_again",
+    "version_freeze_request",
+    "version_freeze_stopped",
+]

@@ -1,0 +1,125 @@
+"""The steps of an import that a person takes: upload, check again, commit, discard."""
+
+from collections.abc import Iterable
+
+from django.db import transaction
+
+from apps.accounts.models import User
+from apps.artifacts.models import Blob
+from apps.artifacts.storage import blob_store
+from apps.audit.services import record
+from apps.core.errors import ConflictError
+from apps.core.states import transition
+from apps.datasets.models import Dataset, Import, ImportRow, ImportState
+from apps.operations.services import operation_start
+
+CHECK_KIND = "datasets.check_import"
+COMMIT_KIND = "datasets.commit_import"
+NAME_CHARACTERS = 200
+
+
+def import_upload(
+    *, dataset: Dataset, file_name: str, content: Iterable[bytes], actor: User | None
+) -> Import:
+    """Store an uploaded file as a stream and queue its check."""
+    blob = blob_store(content=content, content_type="application/x-ndjson")
+    return import_create(dataset=dataset, file_name=file_name, blob=blob, actor=actor)
+
+
+def import_create(*, dataset: Dataset, file_name: str, blob: Blob, actor: User | None) -> Import:
+    """An import of a stored file, with its check queued."""
+    with transaction.atomic():
+        record_ = Import.objects.create(
+            dataset=dataset, file_name=_short_name(file_name), blob=blob, created_by=actor
+        )
+        record(
+            workspace=dataset.project.workspace,
+            actor=actor,
+            action="import.uploaded",
+            target=record_,
+            data={"dataset": dataset.pk, "sha256": blob.sha256, "bytes": blob.size},
+        )
+        _start_check(record_, actor)
+    return record_
+
+
+def import_check_again(*, import_record: Import, actor: User) -> None:
+    """Queue the check of a file whose check failed or was cancelled; it goes on where it stopped."""
+    if import_record.state != ImportState.FAILED:
+        raise ConflictError(f"{import_record.file_name} needs no other check. Reload the page.")
+    with transaction.atomic():
+        transition(import_record, ImportState.CHECKING, error="")
+        _start_check(import_record, actor)
+
+
+def import_commit_request(*, import_record: Import, keep_duplicates: bool, actor: User) -> None:
+    """Queue the commit of a checked file. Duplicates are decided when the rows go in, under a lock."""
+    if import_record.state != ImportState.CHECKED:
+        raise ConflictError(
+            f"{import_record.file_name} can't be committed now: it is"
+            f" “{import_record.get_state_display().lower()}”. Reload the page."
+        )
+    if not import_record.row_count:
+        raise ConflictError("No row of the file passed, so there is nothing to commit.")
+    if not keep_duplicates and not import_record.new_count:
+        raise ConflictError(
+            "Every row of the file is in the dataset already, so there is nothing to add. Discard the import, or"
+            " keep duplicates."
+        )
+    dataset = import_record.dataset
+    with transaction.atomic():
+        transition(import_record, ImportState.COMMITTING, keep_duplicates=keep_duplicates, error="")
+        operation_start(
+            workspace=dataset.project.workspace,
+            kind=COMMIT_KIND,
+            subject=import_record,
+            title=f"Add {import_record.file_name} to {dataset.name}",
+            actor=actor,
+            url=import_record.get_absolute_url(),
+        )
+
+
+def import_discard(*, import_record: Import, actor: User) -> None:
+    """Give up an import: its staged rows go, its report stays."""
+    if import_record.state not in (ImportState.CHECKED, ImportState.FAILED):
+        raise ConflictError(
+            f"{import_record.file_name} can't be discarded now: it is"
+            f" “{import_record.get_state_display().lower()}”. Cancel the running work first."
+        )
+    with transaction.atomic():
+        transition(import_record, ImportState.DISCARDED)
+        staged_rows_delete(import_record)
+        record(
+            workspace=import_record.dataset.project.workspace,
+            actor=actor,
+            action="import.discarded",
+            target=import_record,
+            data={"rows": import_record.row_count, "problems": import_record.problem_count},
+        )
+
+
+def staged_rows_delete(import_record: Import) -> None:
+    rows = ImportRow.objects.filter(import_record=import_record)
+    rows._raw_delete(rows.db)  # type: ignore[attr-defined]  # no other table refers to staged rows
+
+
+def _start_check(import_record: Import, actor: User | None) -> None:
+    operation_start(
+        workspace=import_record.dataset.project.workspace,
+        kind=CHECK_KIND,
+        subject=import_record,
+        title=f"Check {import_record.file_name}",
+        actor=actor,
+        url=import_record.get_absolute_url(),
+    )
+
+
+def _short_name(file_name: str) -> str:
+    """The name without folders and control characters, short enough to store, its ending kept."""
+    plain = "".join(c for c in file_name.replace("\\", "/").rsplit("/", 1)[-1] if c.isprintable()).strip()
+    plain = plain or "upload.jsonl"
+    if len(plain) <= NAME_CHARACTERS:
+        return plain
+    stem, dot, ending = plain.rpartition(".")
+    ending = f"{dot}{ending}"[-20:]
+    return f"{(stem or plain)[: NAME_CHARACTERS - len(ending) - 1]}…{ending}"

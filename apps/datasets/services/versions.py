@@ -1,0 +1,81 @@
+"""The steps of a version that a person takes: freeze, try again, delete what never froze."""
+
+from django.db import transaction
+from django.db.models import Max
+
+from apps.accounts.models import User
+from apps.audit.services import record
+from apps.core.errors import ConflictError, PortalError
+from apps.core.states import transition
+from apps.datasets.models import Dataset, Version, VersionState
+from apps.operations.services import operation_start
+
+FREEZE_KIND = "datasets.freeze_version"
+
+
+def version_freeze_request(
+    *,
+    dataset: Dataset,
+    seed: int,
+    validation_share: float,
+    test_share: float,
+    group_path: str = "",
+    note: str = "",
+    actor: User | None,
+) -> Version:
+    """Number the next version and queue its freezing. It takes in every row that the dataset holds by then."""
+    if validation_share < 0 or test_share < 0 or validation_share + test_share >= 1:
+        raise PortalError("Validation and test together must leave something to train on.", code="bad_shares")
+    with transaction.atomic():
+        locked = Dataset.objects.select_for_update().get(pk=dataset.pk)
+        if not locked.example_count:
+            raise ConflictError("The dataset has no rows yet. Import a file first.")
+        last = locked.versions.aggregate(last=Max("number"))["last"] or 0
+        version = Version.objects.create(
+            dataset=dataset,
+            number=last + 1,
+            seed=seed,
+            validation_share=validation_share,
+            test_share=test_share,
+            group_path=group_path,
+            note=note,
+            created_by=actor,
+        )
+        _start(version, actor)
+    return version
+
+
+def version_freeze_again(*, version: Version, actor: User) -> None:
+    """Queue a freezing again that failed or was cancelled."""
+    if version.state != VersionState.FAILED:
+        raise ConflictError(f"{version} is not failed. Reload the page.")
+    with transaction.atomic():
+        transition(version, VersionState.FREEZING, error="")
+        _start(version, actor)
+
+
+def version_delete(*, version: Version, actor: User) -> None:
+    """Remove a version that never froze. A frozen one stays for ever."""
+    with transaction.atomic():
+        locked = Version.objects.select_for_update().get(pk=version.pk)
+        if locked.state != VersionState.FAILED:
+            raise ConflictError(
+                f"{locked} is frozen: models and verdicts may stand on it, so it is never deleted."
+                if locked.state == VersionState.FROZEN
+                else f"{locked} is being frozen. Cancel that first."
+            )
+        record(
+            workspace=locked.dataset.project.workspace, actor=actor, action="version.deleted", target=locked
+        )
+        locked.delete()
+
+
+def _start(version: Version, actor: User | None) -> None:
+    operation_start(
+        workspace=version.dataset.project.workspace,
+        kind=FREEZE_KIND,
+        subject=version,
+        title=f"Freeze {version}",
+        actor=actor,
+        url=version.get_absolute_url(),
+    )

@@ -1,0 +1,134 @@
+"""Which row goes into which split: a pure function of the rows, their order, the seed and the shares.
+
+The rule, in integers only, so that every machine and every release of Python comes to the same result:
+
+1. Rows with the same content, and rows of the same group, are joined into one unit. A unit is never taken apart, so
+   neither duplicates nor rows of one group can stand on both sides of a split.
+2. A unit's key is the smallest content hash in it; its place in the line is SHA-256 of `seed:key`.
+3. Strata: if the rows have between 2 and `STRATA_LIMIT` different answers, every answer with at least
+   `ROWS_A_STRATUM` rows is a stratum, and all rarer answers together are one. Otherwise all rows are one stratum. A
+   unit belongs to the stratum of most of its rows (on a tie, the first by name).
+4. Stratum by stratum, in the order of their names, each unit in line goes to the split that is furthest behind its
+   share of the stratum so far; on a tie, of all rows so far; on a further tie, train before validation before test.
+
+So each stratum is divided by the shares to within one unit, and so is the whole.
+"""
+
+import hashlib
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+TRAIN, VALIDATION, TEST = "train", "validation", "test"
+SPLITS = (TRAIN, VALIDATION, TEST)
+STRATA_LIMIT = 50
+ROWS_A_STRATUM = 10
+PARTS = 10_000
+"""Shares are whole numbers of ten-thousandths."""
+
+
+@dataclass(frozen=True, slots=True)
+class SplitRow:
+    content_hash: str
+    answer: str
+    group: str = ""
+    """Empty: the row belongs to no group."""
+
+
+@dataclass(frozen=True)
+class SplitResult:
+    splits: list[str]
+    """One for each row, in the order of the rows."""
+    strata: int
+    """1: not stratified."""
+    units: int
+
+
+def shares_in_parts(validation_share: float, test_share: float) -> tuple[int, int, int]:
+    """Shares of train, validation and test in ten-thousandths."""
+    validation, test = round(validation_share * PARTS), round(test_share * PARTS)
+    return PARTS - validation - test, validation, test
+
+
+def assign_splits(
+    rows: Sequence[SplitRow], *, seed: int, validation_share: float, test_share: float
+) -> SplitResult:
+    """The split of every row, by the rule above."""
+    shares = shares_in_parts(validation_share, test_share)
+    if min(shares) < 0:
+        raise ValueError("The shares of validation and test exceed the whole.")
+    strata_of_answers = _strata(rows)
+    units = _units(rows)
+    by_stratum: dict[str, list[tuple[bytes, list[int]]]] = defaultdict(list)
+    for members in units:
+        votes = Counter(strata_of_answers[rows[member].answer] for member in members)
+        stratum = min(votes, key=lambda name: (-votes[name], name))
+        key = min(rows[member].content_hash for member in members)
+        by_stratum[stratum].append((hashlib.sha256(f"{seed}:{key}".encode()).digest(), members))
+    splits = [TRAIN] * len(rows)
+    overall = _Quota(shares)
+    for name in sorted(by_stratum):
+        stratum_quota = _Quota(shares)
+        for _, members in sorted(by_stratum[name], key=lambda unit: unit[0]):
+            size = len(members)
+            behind, behind_overall = stratum_quota.behind(size), overall.behind(size)
+            # max keeps the first of equals: train before validation before test.
+            chosen = max(range(len(SPLITS)), key=lambda i: (behind[i], behind_overall[i]))
+            stratum_quota.take(chosen, size)
+            overall.take(chosen, size)
+            for member in members:
+                splits[member] = SPLITS[chosen]
+    return SplitResult(splits=splits, strata=len(by_stratum), units=len(units))
+
+
+class _Quota:
+    """How far each split is behind its share, in ten-thousandths of a row."""
+
+    def __init__(self, shares: tuple[int, int, int]) -> None:
+        self._shares = shares
+        self._seen = 0
+        self._taken = [0, 0, 0]
+
+    def behind(self, size: int) -> list[int]:
+        seen = self._seen + size
+        return [
+            # A split without a share never gets a row, however far the others are ahead.
+            share * seen - PARTS * taken if share else -PARTS * (seen + 1)
+            for share, taken in zip(self._shares, self._taken, strict=True)
+        ]
+
+    def take(self, split: int, size: int) -> None:
+        self._seen += size
+        self._taken[split] += size
+
+
+def _strata(rows: Sequence[SplitRow]) -> dict[str, str]:
+    """The stratum of every answer. Rare answers share the stratum "", which no answer is called."""
+    counts = Counter(row.answer for row in rows)
+    if not 2 <= len(counts) <= STRATA_LIMIT:
+        return dict.fromkeys(counts, "")
+    return {answer: answer if count >= ROWS_A_STRATUM else "" for answer, count in counts.items()}
+
+
+def _units(rows: Sequence[SplitRow]) -> list[list[int]]:
+    """Rows joined by equal content or equal group, directly or through others (union-find)."""
+    parent = list(range(len(rows)))
+
+    def root(index: int) -> int:
+        while parent[index] != index:
+            parent[index] = parent[parent[index]]
+            index = parent[index]
+        return index
+
+    first_of: dict[tuple[str, str], int] = {}
+    for index, row in enumerate(rows):
+        for key in (("content", row.content_hash), ("group", row.group)):
+            if key == ("group", ""):
+                continue
+            first = first_of.setdefault(key, index)
+            if first != index:
+                parent[root(index)] = root(first)
+    members: dict[int, list[int]] = defaultdict(list)
+    for index in range(len(rows)):
+        members[root(index)].append(index)
+    return list(members.values())

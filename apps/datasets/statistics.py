@@ -1,0 +1,120 @@
+"""What a version says about itself: sizes, lengths, answers, duplicates, and whether it is enough."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import ceil
+from typing import Any
+
+from apps.datasets.splits import SPLITS
+
+BARS = 24
+ANSWERS_SHOWN = 50
+ANSWER_CHARACTERS = 200
+PERCENTILES = (5, 25, 50, 75, 95, 99)
+
+
+def summary(values: Sequence[int]) -> dict[str, Any] | None:
+    """Sum, mean, range, nearest-rank percentiles and a histogram of equal steps; None of nothing."""
+    if not values:
+        return None
+    ordered = sorted(values)
+    count = len(ordered)
+    return {
+        "count": count,
+        "sum": sum(ordered),
+        "mean": sum(ordered) / count,
+        "minimum": ordered[0],
+        "maximum": ordered[-1],
+        "percentiles": {
+            str(percentile): ordered[max(0, ceil(percentile / 100 * count) - 1)] for percentile in PERCENTILES
+        },
+        "histogram": histogram(ordered),
+    }
+
+
+def histogram(ordered: Sequence[int]) -> dict[str, Any]:
+    """Counts in at most `BARS` steps of equal width. The last step takes in everything above the 99th percentile, so
+    that a single very long row doesn't flatten all others."""
+    low = ordered[0]
+    high = ordered[max(0, ceil(0.99 * len(ordered)) - 1)]
+    width = max(1, ceil((high - low + 1) / BARS))
+    steps = (high - low) // width + 1
+    counts = [0] * steps
+    for value in ordered:
+        counts[min((value - low) // width, steps - 1)] += 1
+    return {"start": low, "width": width, "counts": counts, "above": ordered[-1] >= low + steps * width}
+
+
+def label_mix(answers: Sequence[str], splits: Sequence[str]) -> dict[str, Any]:
+    """How often each answer occurs, in all and in every split, the most frequent first."""
+    total: Counter[str] = Counter()
+    in_split: dict[str, Counter[str]] = {split: Counter() for split in SPLITS}
+    for answer, split in zip(answers, splits, strict=True):
+        total[answer] += 1
+        in_split[split][answer] += 1
+    shown = sorted(total.items(), key=lambda item: (-item[1], item[0]))[:ANSWERS_SHOWN]
+    return {
+        "distinct": len(total),
+        "answers": [
+            {"answer": answer[:ANSWER_CHARACTERS], "rows": count}
+            | {split: in_split[split][answer] for split in SPLITS}
+            for answer, count in shown
+        ],
+    }
+
+
+@dataclass(frozen=True)
+class SizeAdvice:
+    tone: str
+    title: str
+    text: str
+
+
+def size_advice(train_rows: int, test_rows: int) -> SizeAdvice:
+    """What to expect of so many training rows (thresholds: docs/data.md)."""
+    if train_rows < 50:
+        advice = (
+            "failed",
+            "Too few rows to train on",
+            "Under 50 examples a model learns nothing dependable. Use them as few-shot examples, and collect more.",
+        )
+    elif train_rows < 100:
+        advice = (
+            "attention",
+            "A minimal change at best",
+            "50 to 100 examples can teach a simple format or style, no more.",
+        )
+    elif train_rows < 500:
+        advice = (
+            "attention",
+            "Enough for a first try",
+            "From 500 examples on a focused task gets noticeably better; below that, a better prompt often wins.",
+        )
+    elif train_rows < 1000:
+        advice = (
+            "done",
+            "Enough for a focused task",
+            "500 to 1,000 examples bring a noticeable improvement on one focused task.",
+        )
+    elif train_rows <= 10_000:
+        advice = (
+            "done",
+            "A good size",
+            "1,000 to 10,000 examples bring strong performance. More care for each row pays more than more rows.",
+        )
+    else:
+        advice = (
+            "info",
+            "More than most tasks need",
+            "Over 10,000 examples bring less and less, unless the task is very complex or diverse.",
+        )
+    tone, title, text = advice
+    if 0 < test_rows < 100:
+        text += (
+            f" The test split has only {test_rows} rows: differences under about"
+            f" {round(100 / test_rows**0.5)} points will not be told from chance."
+        )
+    elif test_rows == 0:
+        text += " Without a test split nobody can prove that the tuned model is better."
+    return SizeAdvice(tone, title, text)

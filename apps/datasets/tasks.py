@@ -1,0 +1,61 @@
+"""Background work on data: one subject in, and a service that can be called again after a crash."""
+
+from apps.datasets.models import Import, Version
+from apps.datasets.services import (
+    import_check,
+    import_check_stopped,
+    import_commit,
+    import_commit_stopped,
+    version_freeze,
+    version_freeze_stopped,
+)
+from apps.operations.kinds import operation_kind
+from apps.operations.models import Operation
+from apps.operations.progress import Progress
+
+
+def _import_of(operation: Operation) -> Import | None:
+    return (
+        Import.objects.select_related("blob", "dataset__project__workspace")
+        .filter(pk=operation.subject_id)
+        .first()
+    )
+
+
+def _version_of(operation: Operation) -> Version | None:
+    return (
+        Version.objects.select_related("dataset__project__workspace").filter(pk=operation.subject_id).first()
+    )
+
+
+def _check_stopped(operation: Operation) -> None:
+    if import_record := _import_of(operation):
+        import_check_stopped(import_record=import_record, operation=operation)
+
+
+@operation_kind("datasets.check_import", queue="default", on_stopped=_check_stopped)
+def check_import(operation: Operation, progress: Progress) -> None:
+    if import_record := _import_of(operation):
+        import_check(import_record=import_record, progress=progress)
+
+
+def _commit_stopped(operation: Operation) -> None:
+    if import_record := _import_of(operation):
+        import_commit_stopped(import_record=import_record, operation=operation)
+
+
+@operation_kind("datasets.commit_import", queue="default", on_stopped=_commit_stopped)
+def commit_import(operation: Operation, progress: Progress) -> None:
+    if import_record := _import_of(operation):
+        import_commit(import_record=import_record, progress=progress)
+
+
+def _freeze_stopped(operation: Operation) -> None:
+    if version := _version_of(operation):
+        version_freeze_stopped(version=version, operation=operation)
+
+
+@operation_kind("datasets.freeze_version", queue="default", on_stopped=_freeze_stopped)
+def freeze_version(operation: Operation, progress: Progress) -> None:
+    if version := _version_of(operation):
+        version_freeze(version=version, progress=progress)

@@ -1,0 +1,28 @@
+"""The tokenizer that counts a project's data: that of its base model."""
+
+from functools import lru_cache
+from pathlib import Path
+
+from apps.core.chat_tokens import ChatTokenizer, ChatTokensError
+
+
+def tokenizer_of(base_model: str) -> tuple[ChatTokenizer | None, str]:
+    """The tokenizer of a model directory, or None and the reason why tokens stay unknown."""
+    directory = Path(base_model)
+    tokenizer_file = directory / "tokenizer.json"
+    if not tokenizer_file.is_file():
+        return None, (
+            f"The base model {base_model} is no directory with a tokenizer.json on this machine, so its tokens can't"
+            " be counted."
+        )
+    try:
+        return _load(directory, tokenizer_file.stat().st_mtime_ns), ""
+    except ChatTokensError as error:
+        return None, error.message
+    except Exception as error:  # noqa: BLE001 - the tokenizers library raises bare Exceptions
+        return None, f"The tokenizer of {base_model} can't be read: {error}."
+
+
+@lru_cache(maxsize=4)
+def _load(directory: Path, modified_at: int) -> ChatTokenizer:
+    return ChatTokenizer.from_directory(directory)
