@@ -1,24 +1,38 @@
 #!/usr/bin/env bash
-# Writes requirements/lock.txt and package-lock.json anew from pyproject.toml and package.json.
+# Writes requirements/*.txt and package-lock.json anew from pyproject.toml and package.json.
+# Options are passed to pip-compile, e.g. --upgrade or --upgrade-package django.
 set -euo pipefail
 
 tools=build/lock-tools
-python=.venv/bin/python
-[ -x "$tools/bin/pip-compile" ] || { "$python" -m venv "$tools" && "$tools/bin/pip" install --quiet pip-tools==7.6.2; }
+[ -x "$tools/bin/pip-compile" ] || {
+    .venv/bin/python -m venv "$tools"
+    "$tools/bin/pip" install --quiet pip-tools==7.6.2
+}
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
 
-compiled=$(mktemp)
-trap 'rm -f "$compiled"' EXIT
-"$tools/bin/pip-compile" --quiet --no-header --strip-extras --generate-hashes --allow-unsafe \
-    --no-emit-index-url --no-emit-trusted-host --no-emit-find-links \
-    --extra local --extra dev --output-file "$compiled" "$@" pyproject.toml
+# compile TITLE FILE OPTION…: pins with hashes, less torch and what only its CUDA build needs.
+compile() {
+    local title=$1 file=$2
+    shift 2
+    cp "$file" "$work/compiled.txt" 2>/dev/null || true # what is pinned stays, unless asked otherwise
+    "$tools/bin/pip-compile" --quiet --no-header --strip-extras --generate-hashes --allow-unsafe \
+        --no-emit-index-url --no-emit-trusted-host --no-emit-find-links \
+        --output-file "$work/compiled.txt" "$@" pyproject.toml
+    {
+        echo "# $title, pinned with hashes. Made by \`make lock\`; do not edit."
+        echo "# torch is not here: its build differs by machine (CPU, CUDA);" \
+            "\`make\` installs the version pinned in pyproject.toml first."
+        # A requirement is its first line and the indented ones after it.
+        awk '/^[^ #]/ { drop = /^(torch|triton|nvidia-|cuda-)/ } !drop' "$work/compiled.txt"
+    } >"$work/final.txt"
+    mv "$work/final.txt" "$file"
+}
 
-{
-    echo "# Every package of a development machine, pinned with hashes. Made by \`make lock\`; do not edit."
-    echo "# torch is not here: its build differs by machine (CPU, CUDA);" \
-        "\`make\` installs the version pinned in pyproject.toml first."
-    # A requirement is its first line and the indented ones after it; torch and what only its CUDA build needs go.
-    awk '/^[^ #]/ { drop = /^(torch|triton|nvidia-|cuda-)/ } !drop' "$compiled"
-} >requirements/lock.txt
+compile "Every package of a development machine" requirements/lock.txt --extra local --extra dev "$@"
+grep -v '^ ' requirements/lock.txt | sed 's/ \\$//' >"$work/constraints.txt"
+compile "What runs, without the development tools" requirements/runtime.txt --extra local \
+    --constraint "$work/constraints.txt"
 
 npm install --package-lock-only --ignore-scripts --omit-lockfile-registry-resolved --no-audit --no-fund
 if grep -q '"resolved"' package-lock.json; then

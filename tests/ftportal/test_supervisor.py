@@ -158,5 +158,7 @@ def test_trainers_are_found_by_file_and_stopped_with_their_group(claim: Claim, t
     psutil.wait_procs(family, timeout=5)
     assert not any(process.is_running() for process in family)
     assert stranger.process.poll() is None
-    claim.finish(polite)
-    claim.finish(stranger)
+    for child in (polite, stranger):
+        claim.finish(child)
+        assert child.process.stdout is not None
+        child.process.stdout.close()
