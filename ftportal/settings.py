@@ -79,6 +79,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
+    "apps.core.htmx.HtmxResponseMiddleware",
     "apps.core.middleware.PortalErrorMiddleware",
     "axes.middleware.AxesMiddleware",
 ]

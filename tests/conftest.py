@@ -35,6 +35,12 @@ def plain_static_files(settings):
     settings.STORAGES = {**settings.STORAGES, "staticfiles": plain}
 
 
+@pytest.fixture(autouse=True)
+def icons_must_exist(settings):
+    """A page that names an icon which the set lacks fails its test."""
+    settings.FTPORTAL_STRICT_ICONS = True
+
+
 @pytest.fixture
 def workspace(db) -> Workspace:
     return Workspace.objects.create(name="Support team", slug="support-team")

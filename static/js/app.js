@@ -144,7 +144,11 @@
   });
   doc.addEventListener("htmx:after:request", (event) => {
     const { ctx } = event.detail;
-    if (isQuiet(ctx.sourceElement) && ctx.response.status < 400 && liveStates.has(ctx.sourceElement)) {
+    if (!isQuiet(ctx.sourceElement)) return;
+    if (ctx.response.headers.has("HX-Redirect")) {
+      event.preventDefault(); // a refresh in the background never takes the page away, as after signing out elsewhere
+      setLive(ctx.sourceElement, "cut");
+    } else if (ctx.response.status < 400 && liveStates.has(ctx.sourceElement)) {
       setLive(ctx.sourceElement, null);
     }
   });

@@ -26,7 +26,7 @@
     return element;
   };
 
-  const faint = (colour) => `color-mix(in oklab, ${colour} 38%, transparent)`;
+  const faint = (colour) => `color-mix(in oklab, ${colour} 46%, transparent)`;
   const positive = (values) => values.map((value) => (value !== null && value > 0 ? value : null));
   const tickWords = (show) => (plot, values) => values.map((value) => (value === null ? "" : show(value)));
 
@@ -289,8 +289,9 @@
       for (const { series, element } of this.readings) element.textContent = figure(value(main, series));
       for (const other of this.plots) {
         if (!other.panel) continue;
-        const columns = other.series.length - 1;
-        const shown = Array.from({ length: columns }, (_, i) => value(other, i + 1));
+        const every = other.panel.evaluated && this.drawable.length > 1 ? 2 : 1; // of several runs only the training
+        const shown = [];
+        for (let series = 1; series < other.series.length; series += every) shown.push(value(other, series));
         other.reading.textContent = shown.some((entry) => entry !== null) ? shown.map((entry) => other.panel.show(entry)).join(" · ") : "";
       }
       this.where.textContent = this.#place(active ? plot.posToVal(plot.cursor.left, "x") : null);
