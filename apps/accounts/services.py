@@ -34,7 +34,7 @@ def token_hash(token: str) -> str:
 
 
 @transaction.atomic
-def first_admin_create(*, email: str = "admin@localhost.localdomain") -> FirstAdmin | None:
+def first_admin_create(*, email: str = "admin@localhost") -> FirstAdmin | None:
     """The first person, with a workspace of their own; None once anybody exists."""
     if User.objects.exists():
         return None

@@ -59,8 +59,10 @@ def join(request: HttpRequest, token: str) -> HttpResponse:
                 login(request, user, backend=MODEL_BACKEND)
                 return redirect(invitation.workspace)
         except PortalError as error:
-            problem = error.message if request.user.is_authenticated else ""
-            form.add_error(None, error.message)
+            if isinstance(request.user, User):
+                problem = error.message
+            else:
+                form.add_error(None, error.message)
     context = {"invitation": invitation, "form": form, "problem": problem}
     status = 410 if problem else (422 if form.is_bound and form.errors else 200)
     return render(request, "accounts/join.html", context, status=status)
