@@ -1,11 +1,16 @@
 """Small HTTP helpers shared by views."""
 
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable, Iterator
 from typing import Any
 
-from django.http import HttpRequest, HttpResponse
+from asgiref.sync import sync_to_async
+from django.core.handlers.asgi import ASGIRequest
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import render
 from django.utils.cache import patch_vary_headers
+from django.utils.http import content_disposition_header
+
+STREAM_BLOCK = 64 * 1024
 
 
 def render_partial(
@@ -30,3 +35,31 @@ def render_partial(
     response = render(request, name, context, status=status)
     patch_vary_headers(response, ["HX-Request", "HX-Target"])
     return response
+
+
+def stream_download(
+    request: HttpRequest, content: Iterable[bytes], *, filename: str, content_type: str
+) -> StreamingHttpResponse:
+    """A file made while it is sent: however long it is, only a block of it is in memory."""
+    blocks = _in_blocks(content)
+    body = _in_request_thread(blocks) if isinstance(request, ASGIRequest) else blocks
+    response = StreamingHttpResponse(body, content_type=content_type)
+    response.headers["Content-Disposition"] = content_disposition_header(True, filename) or "attachment"
+    return response
+
+
+def _in_blocks(content: Iterable[bytes]) -> Iterator[bytes]:
+    block = bytearray()
+    for piece in content:
+        block += piece
+        if len(block) >= STREAM_BLOCK:
+            yield bytes(block)
+            block.clear()
+    if block:
+        yield bytes(block)
+
+
+async def _in_request_thread(blocks: Iterator[bytes]) -> AsyncIterator[bytes]:
+    """Given a plain iterator, Django's ASGI handler would read all of it into memory before the first byte is sent."""
+    while (block := await sync_to_async(next)(blocks, None)) is not None:
+        yield block

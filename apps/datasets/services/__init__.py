@@ -1,7 +1,11 @@
 """Every change to datasets, imports and versions, by operation."""
 
 from apps.datasets.services.datasets import dataset_create, dataset_delete, dataset_update
-from apps.datasets.services.import_checking import import_check, import_check_stopped
+from apps.datasets.services.import_checking import (
+    import_check,
+    import_check_stopped,
+    import_rejected_lines,
+)
 from apps.datasets.services.import_committing import import_commit, import_commit_stopped
 from apps.datasets.services.imports import (
     import_check_again,
@@ -25,6 +29,7 @@ __all__ = [
     "import_commit_stopped",
     "import_create",
     "import_discard",
+    "import_rejected_lines",
     "import_upload",
     "version_delete",
     "version_freeze",

@@ -25,4 +25,4 @@ def reporting_apart(progress: Progress) -> Iterator[Callable[..., None]]:
         try:
             yield report
         finally:
-            thread.submit(connection.close).result()
+            thread.submit(lambda: connection.close()).result()  # looked up in its thread

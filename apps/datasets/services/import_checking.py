@@ -83,6 +83,29 @@ def import_check_stopped(*, import_record: Import, operation: Operation) -> None
     transition(import_record, ImportState.FAILED, error=error)
 
 
+def import_rejected_lines(*, import_record: Import) -> Iterator[bytes]:
+    """Every line that did not pass, as received, checked anew from the file; lines over the limit come whole."""
+    head = next(blob_read(import_record.blob), b"")[:HEAD_BYTES]
+    if unusable_file(head) is not None:
+        yield from blob_read(import_record.blob)
+        return
+    for line in checked_lines(import_record):
+        if line.over_limit:
+            yield from _whole_line(import_record, line)
+        elif line.data.strip() and not isinstance(check_row(line.data), ChatRow):
+            yield line.data + b"\n"
+
+
+def _whole_line(import_record: Import, line: Line) -> Iterator[bytes]:
+    left = line.length
+    for chunk in blob_read(import_record.blob, offset=line.offset):
+        yield chunk[:left]
+        left -= len(chunk)
+        if left <= 0:
+            break
+    yield b"\n"
+
+
 def checked_lines(import_record: Import, *, offset: int = 0, line_number: int = 0) -> Iterator[Line]:
     """The lines of the file from a place on, a byte order mark at its start left out."""
     limit = settings.FTPORTAL_LINE_LIMIT

@@ -1,0 +1,69 @@
+"""Small pictures of a version, as numbers that a template turns into bars."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from apps.core.formatting import format_number
+from apps.datasets.models import Version
+
+
+@dataclass(frozen=True)
+class Bar:
+    height: float
+    """Percent of the highest bar; a bar with anything in it is at least 1.5 high."""
+    title: str
+
+
+@dataclass(frozen=True)
+class BarChart:
+    title: str
+    bars: list[Bar]
+    start: int
+    end: str
+    sentence: str
+    """What the picture shows, in words."""
+
+
+def bars_of(title: str, summary: dict[str, Any] | None, unit: str) -> BarChart | None:
+    """A histogram of `statistics.summary`; None where the numbers are unknown."""
+    if summary is None:
+        return None
+    histogram = summary["histogram"]
+    start, width, counts = histogram["start"], histogram["width"], histogram["counts"]
+    highest = max(counts)
+    bars = []
+    for index, count in enumerate(counts):
+        low, high = start + index * width, start + (index + 1) * width - 1
+        is_open = histogram["above"] and index == len(counts) - 1
+        span = f"{low} and more" if is_open else (f"{low}" if low == high else f"{low} to {high}")
+        height = max(1.5, 100 * count / highest) if count else 0.0
+        bars.append(Bar(round(height, 1), f"{span} {unit}: {format_number(count)} rows"))
+    percentiles = summary["percentiles"]
+    return BarChart(
+        title=title,
+        bars=bars,
+        start=start,
+        end=f"{start + len(counts) * width - 1}{' +' if histogram['above'] else ''}",
+        sentence=(
+            f"median {format_number(percentiles['50'])}, 95 % up to {format_number(percentiles['95'])},"
+            f" longest {format_number(summary['maximum'])}"
+        ),
+    )
+
+
+@dataclass(frozen=True)
+class Segment:
+    split: str
+    label: str
+    rows: int
+    share: float
+    """Of all rows, 0..1."""
+
+
+def split_segments(version: Version) -> list[Segment]:
+    sizes = (
+        ("train", "Train", version.train_count),
+        ("validation", "Validation", version.validation_count),
+        ("test", "Test", version.test_count),
+    )
+    return [Segment(split, label, rows, rows / version.row_count) for split, label, rows in sizes]

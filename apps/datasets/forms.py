@@ -1,0 +1,129 @@
+"""What people fill in: a file, a dataset's name, how to divide a version."""
+
+from pathlib import PurePath
+from typing import Any
+
+from django import forms
+from django.conf import settings
+
+from apps.core.formatting import format_bytes
+from apps.datasets.groups import GroupPath
+from apps.datasets.models import Dataset
+from apps.projects.models import Project
+
+KEEP_CHOICES = [
+    ("drop", "Drop duplicates: each conversation is in the dataset once"),
+    ("keep", "Keep duplicates: some conversations will weigh more in training"),
+]
+
+
+class UploadForm(forms.Form):
+    """A file, into a dataset that exists or into a new one."""
+
+    file = forms.FileField(
+        max_length=255,
+        error_messages={
+            "required": "Choose a file first.",
+            "empty": "The file is empty: it has no bytes at all. Nothing was imported.",
+        },
+    )
+    dataset = forms.ModelChoiceField(
+        Dataset.objects.none(), required=False, empty_label="A new dataset", label="Into"
+    )
+    name = forms.CharField(
+        max_length=80,
+        required=False,
+        label="Name of the new dataset",
+        help_text="Left empty, the file's name is taken.",
+    )
+
+    def __init__(self, *args: Any, project: Project, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._datasets = Dataset.objects.filter(project=project)
+        field = self.fields["dataset"]
+        assert isinstance(field, forms.ModelChoiceField)
+        field.queryset = self._datasets
+
+    def clean_file(self) -> Any:
+        file = self.cleaned_data["file"]
+        if file.size > settings.FTPORTAL_UPLOAD_LIMIT:
+            raise forms.ValidationError(
+                f"The file is {format_bytes(file.size)}; at most {format_bytes(settings.FTPORTAL_UPLOAD_LIMIT)} are"
+                " taken in one file. Split it and import the parts into one dataset."
+            )
+        return file
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or {}
+        if cleaned.get("dataset") is None and "file" in cleaned:
+            name = (cleaned.get("name") or PurePath(cleaned["file"].name).stem).strip()[:80] or "Dataset"
+            if self._datasets.filter(name=name).exists():
+                self.add_error(
+                    "name",
+                    f"The project has a dataset “{name}” already. Choose it above, or give another name.",
+                )
+            cleaned["name"] = name
+        return cleaned
+
+
+class DatasetForm(forms.Form):
+    name = forms.CharField(max_length=80)
+    description = forms.CharField(
+        required=False,
+        max_length=2000,
+        widget=forms.Textarea(attrs={"rows": 3}),
+        help_text="Where the rows come from, and what is in them.",
+    )
+
+
+class CommitForm(forms.Form):
+    duplicates = forms.ChoiceField(choices=KEEP_CHOICES, initial="drop", required=False)
+
+    @property
+    def keep_duplicates(self) -> bool:
+        return self.cleaned_data["duplicates"] == "keep"
+
+
+class FreezeForm(forms.Form):
+    """How the rows of a version are divided."""
+
+    train_percent = forms.IntegerField(label="Train", initial=80, min_value=1, max_value=100)
+    validation_percent = forms.IntegerField(label="Validation", initial=10, min_value=0, max_value=99)
+    test_percent = forms.IntegerField(label="Test", initial=10, min_value=0, max_value=99)
+    group_path = forms.ChoiceField(
+        label="Keep together",
+        required=False,
+        help_text="Rows with the same value go into the same split, so that the test is not a test of memory.",
+    )
+    seed = forms.IntegerField(
+        initial=42,
+        min_value=0,
+        max_value=2**63 - 1,
+        help_text="The same rows, shares and seed give the same version, on any machine.",
+    )
+    note = forms.CharField(
+        max_length=300, required=False, help_text="What is new in this version, for those who come later."
+    )
+
+    def __init__(self, *args: Any, group_paths: list[GroupPath], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        field = self.fields["group_path"]
+        assert isinstance(field, forms.ChoiceField)
+        field.choices = [
+            ("", "Nothing but exact duplicates"),
+            *(
+                (group.path, f"Rows with the same {group.path}, such as {group.example[:60]}")
+                for group in group_paths
+            ),
+        ]
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or {}
+        names = ("train_percent", "validation_percent", "test_percent")
+        if all(name in cleaned for name in names):
+            total = sum(cleaned[name] for name in names)
+            if total != 100:
+                self.add_error(
+                    "train_percent", f"The three shares add up to {total} %; they must make 100 %."
+                )
+        return cleaned

@@ -1,0 +1,44 @@
+"""Pages of the Data stage, by what they are about."""
+
+from apps.datasets.views.datasets import delete, detail, edit, example, index, sample
+from apps.datasets.views.imports import (
+    check_again,
+    commit,
+    discard,
+    original_file,
+    rejected_lines,
+    report,
+    upload,
+)
+from apps.datasets.views.versions import (
+    delete_version,
+    download,
+    freeze,
+    freeze_again,
+    manifest,
+    version,
+    version_rows,
+)
+
+__all__ = [
+    "check_again",
+    "commit",
+    "delete",
+    "delete_version",
+    "detail",
+    "discard",
+    "download",
+    "edit",
+    "example",
+    "freeze",
+    "freeze_again",
+    "index",
+    "manifest",
+    "original_file",
+    "rejected_lines",
+    "report",
+    "sample",
+    "upload",
+    "version",
+    "version_rows",
+]

@@ -1,0 +1,174 @@
+"""An import from the upload to the decision."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from django.conf import settings
+from django.contrib import messages
+from django.http import HttpResponse
+from django.http.response import HttpResponseBase
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+
+from apps.accounts.permissions import Permission
+from apps.artifacts.storage import blob_read
+from apps.core.errors import PortalError
+from apps.core.formatting import format_bytes
+from apps.core.http import render_partial, stream_download
+from apps.datasets.forms import CommitForm, UploadForm
+from apps.datasets.models import Import, ImportRow, ImportState
+from apps.datasets.problems import CODE_TITLES, FILE_CODES
+from apps.datasets.selectors import earlier_imports_of_file, imports_of, problems_page
+from apps.datasets.services import (
+    dataset_create,
+    import_check_again,
+    import_commit_request,
+    import_discard,
+    import_rejected_lines,
+    import_upload,
+)
+from apps.datasets.views.datasets import data_crumbs, sample_file
+from apps.operations.selectors import latest_operation_for
+from apps.projects.access import ProjectRequest, project_view
+
+PREVIEW_ROWS = 3
+PREVIEW_BYTES = 20_000
+UPLOAD_OVERHEAD = 64 * 1024
+"""What a form may add to the size of its file."""
+
+
+@project_view(Permission.EDIT_DATA, methods=("GET", "POST"))
+def upload(request: ProjectRequest) -> HttpResponse:
+    """Choose a file; it is stored as a stream and checked in the background."""
+    _refuse_too_large(request)
+    data, files = (request.POST, request.FILES) if request.method == "POST" else (None, None)
+    form = UploadForm(data, files, project=request.project, initial={"dataset": request.GET.get("dataset")})
+    if request.method == "POST" and form.is_valid():
+        file = form.cleaned_data["file"]
+        dataset = form.cleaned_data["dataset"] or dataset_create(
+            project=request.project, name=form.cleaned_data["name"], actor=request.user
+        )
+        dataset.project = request.project
+        record = import_upload(
+            dataset=dataset, file_name=file.name, content=file.chunks(1024 * 1024), actor=request.user
+        )
+        return redirect(record)
+    context = {
+        "form": form,
+        "breadcrumbs": data_crumbs(request, ("Import a file", "")),
+        "upload_limit": settings.FTPORTAL_UPLOAD_LIMIT,
+        "line_limit": settings.FTPORTAL_LINE_LIMIT,
+        "has_sample": sample_file().is_file(),
+    }
+    return render(request, "datasets/upload.html", context, status=422 if form.errors else 200)
+
+
+def _refuse_too_large(request: ProjectRequest) -> None:
+    length = request.META.get("CONTENT_LENGTH") or "0"
+    if int(length) > settings.FTPORTAL_UPLOAD_LIMIT + UPLOAD_OVERHEAD:
+        error = PortalError(
+            f"The file is larger than {format_bytes(settings.FTPORTAL_UPLOAD_LIMIT)}. Split it and import the parts"
+            " into one dataset.",
+            code="too_large",
+        )
+        error.status = 413
+        raise error
+
+
+@project_view(Permission.VIEW)
+def report(request: ProjectRequest, pk: int) -> HttpResponse:
+    """How the check goes, then what it found and what to do with it."""
+    record = get_object_or_404(imports_of(request.project), pk=pk)
+    operation = latest_operation_for(record)
+    context: dict[str, Any] = {
+        "import": record,
+        "dataset": record.dataset,
+        "operation": operation,
+        "is_working": operation is not None and operation.is_active,
+        "breadcrumbs": data_crumbs(
+            request, (record.dataset.name, record.dataset.get_absolute_url()), (record.file_name, "")
+        ),
+        "earlier": earlier_imports_of_file(record),
+    }
+    if record.state not in (ImportState.RECEIVED, ImportState.CHECKING):
+        context |= _report_context(request, record)
+    return render_partial(request, "datasets/import.html", context, partials=["import"])
+
+
+def _report_context(request: ProjectRequest, record: Import) -> dict[str, Any]:
+    counts = sorted(record.problem_counts.items(), key=lambda item: (-item[1], item[0]))
+    code = request.GET.get("code", "")
+    base = reverse("datasets:import", args=[request.workspace.slug, request.project.slug, record.pk])
+    filters = [
+        {"label": "All lines", "url": base, "count": record.problem_count, "current": not code},
+        *(
+            {
+                "label": CODE_TITLES.get(key, key),
+                "url": f"{base}?code={key}",
+                "count": count,
+                "current": key == code,
+            }
+            for key, count in counts
+        ),
+    ]
+    page = problems_page(record, request.GET)
+    file_problem = page.rows[0] if len(counts) == 1 and counts[0][0] in FILE_CODES and page.rows else None
+    preview = []
+    if record.state == ImportState.CHECKED:
+        rows = ImportRow.objects.filter(import_record=record).order_by("line").only("line", "payload")
+        preview = list(rows[:PREVIEW_ROWS])
+    return {
+        "file_problem": file_problem,
+        "filters": filters if len(counts) > 1 else [],
+        "page": page,
+        "preview": preview,
+        "form": CommitForm(),
+        "may_commit": record.state == ImportState.CHECKED and record.row_count,
+    }
+
+
+def _import(request: ProjectRequest, pk: int) -> Import:
+    return get_object_or_404(imports_of(request.project), pk=pk)
+
+
+@project_view(Permission.EDIT_DATA, methods=("POST",))
+def commit(request: ProjectRequest, pk: int) -> HttpResponse:
+    record = _import(request, pk)
+    form = CommitForm(request.POST)
+    if not form.is_valid():
+        raise PortalError("Choose whether to drop or to keep duplicates.")
+    import_commit_request(import_record=record, keep_duplicates=form.keep_duplicates, actor=request.user)
+    return redirect(record)
+
+
+@project_view(Permission.EDIT_DATA, methods=("POST",))
+def discard(request: ProjectRequest, pk: int) -> HttpResponse:
+    record = _import(request, pk)
+    import_discard(import_record=record, actor=request.user)
+    messages.success(request, f"{record.file_name} is discarded. The dataset is as it was.")
+    return redirect("datasets:index", request.workspace.slug, request.project.slug)
+
+
+@project_view(Permission.EDIT_DATA, methods=("POST",))
+def check_again(request: ProjectRequest, pk: int) -> HttpResponse:
+    record = _import(request, pk)
+    import_check_again(import_record=record, actor=request.user)
+    return redirect(record)
+
+
+@project_view(Permission.VIEW)
+def rejected_lines(request: ProjectRequest, pk: int) -> HttpResponseBase:
+    """The lines that did not pass, as received, to be mended and uploaded again."""
+    record = _import(request, pk)
+    lines: Iterator[bytes] = import_rejected_lines(import_record=record)
+    name = f"rejected-{record.file_name}"
+    return stream_download(request, lines, filename=name, content_type="application/x-ndjson")
+
+
+@project_view(Permission.VIEW)
+def original_file(request: ProjectRequest, pk: int) -> HttpResponseBase:
+    """The file as it was uploaded."""
+    record = _import(request, pk)
+    return stream_download(
+        request, blob_read(record.blob), filename=record.file_name, content_type="application/x-ndjson"
+    )

@@ -1,0 +1,166 @@
+"""A version: how it is frozen, what it holds, how to get it out."""
+
+from typing import Any
+
+from django.contrib import messages
+from django.http import Http404, HttpResponse
+from django.http.response import HttpResponseBase
+from django.shortcuts import get_object_or_404, redirect, render
+
+from apps.accounts.permissions import Permission
+from apps.core.http import render_partial, stream_download
+from apps.datasets.charts import bars_of, split_segments
+from apps.datasets.forms import FreezeForm
+from apps.datasets.manifest import manifest_lines
+from apps.datasets.models import Split, Version, VersionState
+from apps.datasets.selectors import (
+    datasets_of,
+    group_paths_of,
+    identical_versions,
+    version_manifest_rows,
+    version_rows_jsonl,
+    version_rows_page,
+    versions_of,
+)
+from apps.datasets.services import version_delete, version_freeze_again, version_freeze_request
+from apps.datasets.statistics import size_advice
+from apps.datasets.views.datasets import data_crumbs
+from apps.operations.selectors import latest_operation_for
+from apps.projects.access import ProjectRequest, project_view
+
+
+@project_view(Permission.EDIT_DATA, methods=("GET", "POST"))
+def freeze(request: ProjectRequest, pk: int) -> HttpResponse:
+    dataset = get_object_or_404(datasets_of(request.project), pk=pk)
+    dataset.project = request.project
+    form = FreezeForm(request.POST or None, group_paths=group_paths_of(dataset))
+    if request.method == "POST" and form.is_valid():
+        wanted = form.cleaned_data
+        version = version_freeze_request(
+            dataset=dataset,
+            seed=wanted["seed"],
+            validation_share=wanted["validation_percent"] / 100,
+            test_share=wanted["test_percent"] / 100,
+            group_path=wanted["group_path"],
+            note=wanted["note"],
+            actor=request.user,
+        )
+        return redirect(version)
+    crumbs = data_crumbs(request, (dataset.name, dataset.get_absolute_url()), ("Freeze a version", ""))
+    context = {"dataset": dataset, "form": form, "breadcrumbs": crumbs}
+    return render(request, "datasets/freeze.html", context, status=422 if form.errors else 200)
+
+
+def _tabs(version: Version, current: str) -> list[dict[str, object]]:
+    url = version.get_absolute_url()
+    sizes = {"train": version.train_count, "validation": version.validation_count, "test": version.test_count}
+    tabs: list[dict[str, object]] = [{"label": "Overview", "url": url, "current": current == ""}]
+    tabs.append(
+        {"label": "All rows", "url": f"{url}rows/", "count": version.row_count, "current": current == "all"}
+    )
+    tabs += [
+        {"label": label, "url": f"{url}rows/?split={key}", "count": sizes[key], "current": current == key}
+        for key, label in Split.choices
+    ]
+    return tabs
+
+
+def _crumbs(request: ProjectRequest, version: Version) -> list[dict[str, str]]:
+    dataset = version.dataset
+    return data_crumbs(request, (dataset.name, dataset.get_absolute_url()), (f"Version {version.number}", ""))
+
+
+@project_view(Permission.VIEW)
+def version(request: ProjectRequest, pk: int) -> HttpResponse:
+    """The identity of a version, how it is divided, and what its numbers say."""
+    found = get_object_or_404(versions_of(request.project), pk=pk)
+    operation = latest_operation_for(found)
+    context: dict[str, Any] = {
+        "version": found,
+        "dataset": found.dataset,
+        "operation": operation,
+        "is_working": operation is not None and operation.is_active,
+        "breadcrumbs": _crumbs(request, found),
+    }
+    if found.state == VersionState.FROZEN:
+        lengths = found.statistics["lengths"]
+        context |= {
+            "tabs": _tabs(found, ""),
+            "statistics": found.statistics,
+            "segments": split_segments(found),
+            "advice": size_advice(found.train_count, found.test_count),
+            "identical": identical_versions(found),
+            "histograms": [
+                bars_of("Tokens a row", lengths["tokens"], "tokens"),
+                bars_of("Tokens trained on, a row", lengths["answer_tokens"], "tokens"),
+                bars_of("Characters a row", lengths["characters"], "characters"),
+                bars_of("Answers a row", lengths["turns"], "answers"),
+            ],
+        }
+    return render_partial(request, "datasets/version.html", context, partials=["version"])
+
+
+@project_view(Permission.VIEW)
+def version_rows(request: ProjectRequest, pk: int) -> HttpResponse:
+    found = _frozen(request, pk)
+    split = request.GET.get("split", "")
+    if split not in Split.values:
+        split = ""
+    context = {
+        "version": found,
+        "dataset": found.dataset,
+        "split": split,
+        "tabs": _tabs(found, split or "all"),
+        "page": version_rows_page(found, split or None, request.GET),
+        "breadcrumbs": _crumbs(request, found),
+    }
+    return render_partial(request, "datasets/version_rows.html", context, partials=["rows"])
+
+
+def _frozen(request: ProjectRequest, pk: int) -> Version:
+    return get_object_or_404(
+        versions_of(request.project).filter(state=VersionState.FROZEN).defer("statistics"), pk=pk
+    )
+
+
+@project_view(Permission.VIEW)
+def download(request: ProjectRequest, pk: int, split: str) -> HttpResponseBase:
+    """The rows of a split, byte for byte as they were received."""
+    found = _frozen(request, pk)
+    if split not in (*Split.values, "all"):
+        raise Http404("No such split")
+    rows = version_rows_jsonl(found, None if split == "all" else split)
+    name = f"{_file_stem(found)}-{split}.jsonl"
+    return stream_download(request, rows, filename=name, content_type="application/x-ndjson")
+
+
+@project_view(Permission.VIEW)
+def manifest(request: ProjectRequest, pk: int) -> HttpResponseBase:
+    """The manifest, made anew from the stored rows: its SHA-256 is the version's hash."""
+    found = _frozen(request, pk)
+    return stream_download(
+        request,
+        manifest_lines(version_manifest_rows(found)),
+        filename=f"{_file_stem(found)}-manifest.jsonl",
+        content_type="application/x-ndjson",
+    )
+
+
+def _file_stem(found: Version) -> str:
+    return f"{found.dataset.name} v{found.number}".replace("/", "-").replace(" ", "-")
+
+
+@project_view(Permission.EDIT_DATA, methods=("POST",))
+def freeze_again(request: ProjectRequest, pk: int) -> HttpResponse:
+    found = get_object_or_404(versions_of(request.project), pk=pk)
+    version_freeze_again(version=found, actor=request.user)
+    return redirect(found)
+
+
+@project_view(Permission.EDIT_DATA, methods=("POST",))
+def delete_version(request: ProjectRequest, pk: int) -> HttpResponse:
+    found = get_object_or_404(versions_of(request.project), pk=pk)
+    dataset = found.dataset
+    version_delete(version=found, actor=request.user)
+    messages.success(request, f"Version {found.number}, which was never frozen, is deleted.")
+    return redirect(dataset)
