@@ -8,14 +8,15 @@ from pathlib import Path
 
 import psutil
 
+from apps.providers.adapters.local.jobdir import PROCESS_FILE
 from ftportal.embedded.claim import read_identity
 
 CHECKPOINT_TIME = 20.0  # seconds that a trainer gets to write a checkpoint after SIGTERM
 
 
 def running_trainers(jobs: Path) -> list[psutil.Process]:
-    """The live processes named in `<job>/trainer.pid`: JSON with pid and create_time."""
-    found = (read_identity(path) for path in jobs.glob("*/trainer.pid"))
+    """The live processes named in the process files of the job directories."""
+    found = (read_identity(path) for path in jobs.glob(f"*/{PROCESS_FILE}"))
     return [process for process in found if process is not None]
 
 

@@ -148,7 +148,7 @@ def test_trainers_are_found_by_file_and_stopped_with_their_group(claim: Claim, t
     }
     for name, identity in identities.items():
         (jobs / name).mkdir(parents=True)
-        (jobs / name / "trainer.pid").write_text(json.dumps(identity))
+        (jobs / name / "process.json").write_text(json.dumps(identity))
     assert polite.process.stdout is not None
     assert [polite.process.stdout.readline() for _ in range(2)] == [b"ready\n"] * 2
     assert [trainer.pid for trainer in running_trainers(jobs)] == [polite.pid]
