@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ftportal.environment import Environment
 
@@ -209,7 +209,8 @@ class Demo:
         from django.conf import settings
 
         from apps.evaluations.few_shot import few_shot_select
-        from apps.evaluations.services import general_suite_add, suite_from_version
+        from apps.evaluations.services.suites import general_suite_add, suite_from_version
+        from apps.registry.models import Variant
         from apps.registry.services import variant_ensure
 
         self.suite = suite_from_version(project=self.project, version=self.version, by=self.user)
@@ -220,7 +221,7 @@ class Demo:
         sampling = {"max_tokens": 32}
         shots = few_shot_select(self.version, FEW_SHOT_EXAMPLES, SEED)
 
-        def variant(name: str, **parts: object) -> object:
+        def variant(name: str, **parts: Any) -> Variant:
             return variant_ensure(
                 project=self.project,
                 name=name,
@@ -250,7 +251,7 @@ class Demo:
 
     def compare(self) -> str:
         from apps.evaluations.models import Comparison, ComparisonState
-        from apps.evaluations.services import comparison_create
+        from apps.evaluations.services.comparisons import comparison_create
 
         done = Comparison.objects.filter(
             project=self.project, suite=self.suite, candidate=self.candidate, state=ComparisonState.DONE

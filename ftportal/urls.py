@@ -8,6 +8,10 @@ from apps.core.gallery import gallery, gallery_metrics, gallery_running, gallery
 from apps.core.views import health
 from apps.overview.views import home
 
+admin.site.site_header = "ftportal admin review"
+admin.site.site_title = "ftportal admin review"
+admin.site.index_title = "Everything, for review"
+
 workspace_urls: list[URLPattern | URLResolver] = [
     path("", include("apps.projects.urls")),
     path("settings/", include("apps.accounts.workspace_urls")),

@@ -47,7 +47,7 @@ def enter_workspace(request: HttpRequest, slug: str, permission: Permission) -> 
     """Set `request.workspace` and `request.membership`, or raise Http404 / NotAllowedError."""
     membership = (
         Membership.objects.select_related("workspace")
-        .filter(workspace__slug=slug, user_id=request.user.pk)
+        .filter(workspace__slug=slug, user_id=request.user.pk or 0)
         .first()
     )
     if membership is None:

@@ -1,11 +1,16 @@
 from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
+from django.contrib.auth.models import Group
 from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from apps.accounts.models import ApiKey, Invitation, Membership, User, Workspace
 from apps.core.admin import ReadOnlyAdmin, link_to_page
+
+
+# Rights come from roles in workspaces; groups would only confuse.
+admin.site.unregister(Group)
 
 
 class MembershipInline(admin.TabularInline):

@@ -2,7 +2,6 @@
 
 import logging
 from functools import cache
-from typing import Any
 
 import redis
 import redis.asyncio
@@ -12,7 +11,7 @@ logger = logging.getLogger(__name__)
 
 
 @cache
-def _client() -> "redis.Redis[bytes]":
+def _client() -> redis.Redis:
     return redis.Redis.from_url(settings.FTPORTAL_REDIS_URL, socket_timeout=2, socket_connect_timeout=2)
 
 
@@ -33,6 +32,6 @@ def announce(*channels: str) -> None:
         logger.warning("live.announce_failed", extra={"reason": str(error)})
 
 
-def async_client() -> "redis.asyncio.Redis[Any]":
+def async_client() -> redis.asyncio.Redis:
     """A connection of its own for one listening page."""
     return redis.asyncio.Redis.from_url(settings.FTPORTAL_REDIS_URL)

@@ -35,7 +35,7 @@ def operations(request: WorkspaceRequest) -> HttpResponse:
         return render(request, "components/running_work.html", context)
     page = keyset_page(operations_of(request.workspace), request.GET, descending=True)
     missing = queues_without_worker()
-    context = {
+    context: dict[str, object] = {
         "page": page,
         "queues_without_worker": missing,
         "queues_text": ", ".join(missing or []),
