@@ -61,7 +61,7 @@ STAGES = [
         command=[*PYTHON, "manage.py", "makemigrations", "--check", "--dry-run"],
     ),
     Stage(
-        name="static files",
+        name="static",
         group="tests",
         command=[*PYTHON, "manage.py", "collectstatic", "--noinput", "--verbosity=0"],
     ),
