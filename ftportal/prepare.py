@@ -54,6 +54,7 @@ def prepare(environment: Environment, variables: Mapping[str, str]) -> FirstAdmi
     needs = find_needs(environment, state)
     if not needs.arguments:
         return None
+    print("ftportal: bringing the database and the static files up to date …", flush=True)
     outcome = _run(needs.arguments, variables)
     _write_record(environment, state | {"applied": applied_migrations(environment.database_url)})
     admin = outcome.get("admin")

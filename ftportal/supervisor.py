@@ -96,21 +96,29 @@ class Supervisor:
         stop: StopRequest,
         *,
         later: Sequence[Program] = (),
+        head_start: float = 0.0,
         ready: Callable[[], bool] = lambda: True,
         on_ready: Callable[[], None] = lambda: None,
         on_end: Callable[[str, int], Ending | None] = lambda _name, _code: None,
     ) -> Ending:
-        """Until a stop is asked for or a program ends. `later` starts once `ready`, so as not to slow down the
-        first ones; `on_end` is told of the end of a program that may end, and may end the rest."""
+        """Until a stop is asked for or a program ends.
+
+        `later` starts once `ready`, so as not to slow down the first ones, or after `head_start` seconds;
+        `on_end` is told of the end of a program that may end, and may end the rest.
+        """
         stop.raises = False
-        waiting = True
+        began = time.monotonic()
+        announced = False
+        waiting = list(later)
         while stop.name is None:
             self._relay(TICK)
-            if waiting and ready():
-                waiting = False
+            if not announced and ready():
+                announced = True
                 on_ready()
-                for program in later:
+            if waiting and (announced or time.monotonic() > began + head_start):
+                for program in waiting:
                     self.start(program)
+                waiting = []
             for running in list(self._running.values()):
                 code = running.child.process.poll()
                 if code is None:

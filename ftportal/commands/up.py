@@ -3,13 +3,13 @@
 import http.client
 import os
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from ftportal import preflight
 from ftportal.embedded.claim import Claim
 from ftportal.embedded.directories import prepare as prepare_directories
+from ftportal.embedded.postgres import data_directory
 from ftportal.embedded.services import services_running
 from ftportal.environment import Environment
 from ftportal.prepare import FirstAdmin, prepare
@@ -40,6 +40,8 @@ def _run(environment: Environment, *, demo: Program | None) -> int:
         prepare_directories(environment)
         with Claim.acquire(environment.home) as claim:
             preflight.check(environment)
+            if environment.embedded_postgres and not (data_directory(environment) / "PG_VERSION").exists():
+                print(f"ftportal: the first start makes a database in {environment.home} …", flush=True)
             with services_running(environment, claim):
                 variables = child_variables(environment) | {"FTPORTAL_SUPERVISOR_PID": str(os.getpid())}
                 admin = prepare(environment, variables)
@@ -71,10 +73,6 @@ def _supervise(
     if demo is not None:
         others.append(demo)
     supervisor = Supervisor(claim, variables, width=max(map(len, [*names, "ftportal"])))
-    started = time.monotonic()
-
-    def ready() -> bool:
-        return answers(environment) or time.monotonic() - started > WEB_HEAD_START
 
     def on_end(name: str, code: int) -> Ending | None:
         if demo is not None and "--exit" in demo.command:
@@ -88,7 +86,8 @@ def _supervise(
         return supervisor.run(
             stop,
             later=others,
-            ready=ready,
+            head_start=WEB_HEAD_START,
+            ready=lambda: answers(environment),
             on_ready=lambda: announce(environment, admin),
             on_end=on_end,
         )

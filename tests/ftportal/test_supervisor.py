@@ -94,9 +94,24 @@ def test_later_programs_wait_until_the_first_is_ready(
     supervisor.start(python("web", f"open({str(mark)!r}, 'w').close(); {FOREVER}"))
     late = python("worker", f"import os; print('saw', os.path.exists({str(mark)!r})); {FOREVER}")
     when(lambda: "saw" in log.getvalue(), signal.SIGTERM)
-    supervisor.run(stop, later=[late], ready=mark.exists, on_ready=lambda: supervisor.say("announced"))
+    supervisor.run(
+        stop, later=[late], head_start=60, ready=mark.exists, on_ready=lambda: supervisor.say("announced")
+    )
     assert "saw True" in log.getvalue()
     assert log.getvalue().index("announced") < log.getvalue().index("saw True")
+
+
+def test_later_programs_do_not_wait_for_ever(supervisor: Supervisor, stop: StopRequest, log: io.StringIO):
+    supervisor.start(python("web", "import signal; signal.pause()"))
+    when(lambda: "ready" in log.getvalue(), signal.SIGTERM)
+    supervisor.run(
+        stop,
+        later=[python("worker", FOREVER)],
+        head_start=0.2,
+        ready=lambda: False,
+        on_ready=lambda: supervisor.say("announced"),
+    )
+    assert "announced" not in log.getvalue()
 
 
 def test_a_step_may_end_and_may_end_the_rest(supervisor: Supervisor, stop: StopRequest):

@@ -166,7 +166,7 @@ def test_a_program_that_dies_ends_all_and_is_named(again: Up):
 def test_a_stop_during_the_start(home: Path):
     process = start(ftportal("up"), variables(home, FTPORTAL_PORT=str(free_port())))
     with process:
-        wait_for(lambda: (home / "postgres.new").exists(), 60, "the first step")
+        wait_for((home / "postgres.new").exists, 60, "the first step")
         process.send_signal(signal.SIGINT)
         assert process.wait(60) == 0
     wait_for(lambda: not processes_of(home), 30, "the end of every process")
