@@ -124,6 +124,7 @@
       this.part("reset").addEventListener("click", () => this.setZoom(null));
       this.part("main").addEventListener("keydown", (event) => this.#key(event));
       document.addEventListener("metrics", () => this.#hint(), { signal }); // a stream that htmx keeps open
+      document.addEventListener("htmx:sse:after:connection", () => this.#hint(), { signal }); // what was missed
       document.addEventListener("themechange", () => this.drawing.build(), { signal });
       document.addEventListener("visibilitychange", () => this.#visibility(), { signal });
     }

@@ -88,7 +88,7 @@
         return changed;
       } catch (error) {
         const changed = this.error === "";
-        this.error = error.message || "The server could not be reached.";
+        this.error = error instanceof TypeError ? "The server could not be reached." : error.message;
         return changed;
       }
     }

@@ -96,16 +96,20 @@
       this.colours = palette(this.element);
       this.#legend();
       this.plots.push(this.#plot(main, this.#lossSeries(), this.#lossData()));
-      for (const panel of PANELS) {
-        if (!this.drawable.some((run) => run.has(panel.metric))) continue;
+      // All boxes before the first plot: together they decide how wide each one is.
+      const shown = PANELS.filter((panel) => this.drawable.some((run) => run.has(panel.metric)));
+      const boxes = shown.map((panel) => {
         const box = panels.appendChild(make("div", "loss-panel"));
         const head = box.appendChild(make("div", "loss-panel-title"));
         head.append(make("span", "", panel.title), make("b"));
-        const plot = this.#plot(box, this.#panelSeries(panel), this.#panelData(panel), panel);
+        return box;
+      });
+      shown.forEach((panel, index) => {
+        const plot = this.#plot(boxes[index], this.#panelSeries(panel), this.#panelData(panel), panel);
         plot.panel = panel;
-        plot.reading = head.lastChild;
+        plot.reading = boxes[index].querySelector("b");
         this.plots.push(plot);
-      }
+      });
       this.#read(this.main);
     }
 
