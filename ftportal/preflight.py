@@ -80,8 +80,8 @@ def _port_problem(host: str, port: int, error: OSError) -> str:
 def _listener(port: int) -> str:
     try:
         for connection in psutil.net_connections("tcp"):
-            listening = connection.status == psutil.CONN_LISTEN and connection.laddr
-            if listening and connection.laddr[1] == port and connection.pid:
+            listening = connection.status == psutil.CONN_LISTEN and getattr(connection.laddr, "port", None)
+            if listening == port and connection.pid:
                 return f" by process {connection.pid} ({psutil.Process(connection.pid).name()})"
     except psutil.Error:
         pass
