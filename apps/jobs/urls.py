@@ -1,4 +1,16 @@
-from django.urls import URLPattern
+from django.urls import path
+
+from apps.jobs import data_views, stream, views
 
 app_name = "jobs"
-urlpatterns: list[URLPattern] = []
+urlpatterns = [
+    path("", views.jobs, name="list"),
+    path("new/", views.create, name="create"),
+    path("compare/", views.compare, name="compare"),
+    path("<int:pk>/", views.detail, name="detail"),
+    path("<int:pk>/cancel/", views.cancel, name="cancel"),
+    path("<int:pk>/metrics/", data_views.metrics, name="metrics"),
+    path("<int:pk>/metrics.csv", data_views.metrics_csv, name="csv"),
+    path("<int:pk>/log.txt", data_views.log, name="log"),
+    path("<int:pk>/stream/", stream.stream, name="stream"),
+]

@@ -1,0 +1,229 @@
+"""The form of a new training job. An empty setting takes its recommended value."""
+
+import uuid
+from typing import Any
+
+from django import forms
+from django.utils.html import format_html
+
+from apps.core.formatting import format_number
+from apps.datasets.models import Version
+from apps.jobs.hyperparameters import (
+    FIELDS,
+    LORA_FIELDS,
+    Choice,
+    HyperparameterError,
+    Recommended,
+    label,
+    recommend,
+    resolve,
+)
+from apps.jobs.models import Method, TrainingJob
+from apps.jobs.planning import Plan, make_plan
+from apps.jobs.selectors import (
+    MeasuredRate,
+    measured_rate,
+    row_counts,
+    trainable_base_models,
+    trainable_versions,
+)
+from apps.projects.models import Project
+from apps.registry.models import BaseModel
+
+COMMON = ("epochs", "learning_rate", "batch_size", "lora_rank")
+RARE = (
+    "lora_alpha", "lora_dropout", "max_length", "too_long", "gradient_accumulation", "scheduler", "warmup_ratio",
+    "weight_decay", "max_grad_norm", "evaluation_steps", "early_stopping_patience", "max_steps", "seed",
+)  # fmt: skip
+CHOICE_LABELS = {
+    "cosine": "Cosine: falls smoothly to zero",
+    "linear": "Linear: falls evenly to zero",
+    "constant": "Constant after the warm-up",
+    "drop": "Leave them out",
+    "truncate": "Cut them at the end",
+    "refuse": "Refuse to start",
+}
+SHORT_CHOICES = {
+    "cosine": "cosine", "linear": "linear", "constant": "constant",
+    "drop": "leave them out", "truncate": "cut them", "refuse": "refuse to start",
+}  # fmt: skip
+
+
+class VersionChoice(forms.ModelChoiceField):  # type: ignore[type-arg]
+    def label_from_instance(self, obj: Any) -> str:
+        counts = f"{format_number(obj.train_count)} train, {format_number(obj.validation_count)} validation"
+        return f"{obj} ({counts})"
+
+
+class BaseModelChoice(forms.ModelChoiceField):  # type: ignore[type-arg]
+    def label_from_instance(self, obj: Any) -> str:
+        size = f" ({millions(obj.parameters)} parameters)" if obj.parameters else ""
+        return f"{obj.name}{size}"
+
+
+def millions(parameters: int) -> str:
+    if parameters >= 1_000_000_000:
+        return f"{parameters / 1e9:.1f} B"
+    return f"{parameters / 1e6:.1f} M"
+
+
+class JobForm(forms.Form):
+    """Bound, it knows what would be started: `values`, `recommended`, `plan` and `rate`, as far as they are known."""
+
+    submission_key = forms.UUIDField(widget=forms.HiddenInput, required=False)
+    version = VersionChoice(
+        queryset=Version.objects.none(), label="Dataset version", empty_label="Choose a frozen version"
+    )
+    base_model = BaseModelChoice(
+        queryset=BaseModel.objects.none(), label="Base model", empty_label="Choose a base model"
+    )
+    method = forms.ChoiceField(
+        choices=[
+            (Method.LORA, "LoRA: small adapters, a fraction of the memory; the default for most teams"),
+            (Method.FULL, "Full fine-tuning: all weights; as large as the base model"),
+        ],
+        widget=forms.RadioSelect,
+        initial=Method.LORA,
+    )
+    name = forms.CharField(
+        max_length=120,
+        required=False,
+        label="Name",
+        help_text="How you will tell it from the others. Numbered if left empty.",
+    )
+    replay_rows = forms.IntegerField(
+        required=False,
+        label="Mix in general data",
+        help_text="Rows of general tasks added to the training data, so that the model keeps its general skills.",
+    )
+    accept_few = forms.BooleanField(
+        required=False, label="I know that these are too few rows, and want to train anyway"
+    )
+
+    def __init__(self, *args: Any, project: Project, replay_available: int, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.replay_available = replay_available
+        self.values: dict[str, Any] | None = None
+        self.recommended: dict[str, Recommended] = {}
+        self.plan: Plan | None = None
+        self.rate: MeasuredRate | None = None
+        self._choice("version", trainable_versions(project))
+        self._choice("base_model", trainable_base_models(project.workspace))
+        for name in (*COMMON, *RARE):
+            self.fields[name] = _setting_field(name)
+        if not replay_available:
+            del self.fields["replay_rows"]
+        self.show_recommendations()
+
+    def _choice(self, name: str, queryset: Any) -> None:
+        field = self.fields[name]
+        assert isinstance(field, forms.ModelChoiceField)
+        field.queryset = queryset
+
+    # --- What is recommended ----------------------------------------------------------------------------------------
+
+    def show_recommendations(self) -> None:
+        """Write the recommended value of every setting under it, for what is chosen so far."""
+        version, base_model = self._chosen("version"), self._chosen("base_model")
+        method = self["method"].value()
+        self.recommended = recommend(
+            method=method if method in Method.values else Method.LORA,
+            parameters=base_model.parameters if base_model else None,
+            context_length=base_model.context_length if base_model else None,
+            rows=version.train_count if version else None,
+        )
+        for name in (*COMMON, *RARE):
+            self.fields[name].help_text = self.hint(name)
+
+    def hint(self, name: str) -> str:
+        found = self.recommended[name]
+        if found.value is None:
+            return format_html("Empty: {}.", found.reason)
+        return format_html("Recommended: <strong>{}</strong>, {}.", shown(found.value), found.reason)
+
+    def hints(self) -> list[tuple[str, str]]:
+        """Element id and text of every recommendation, for refreshing them in an open page."""
+        return [(f"{self[name].auto_id}_helptext", self.hint(name)) for name in (*COMMON, *RARE)]
+
+    def _chosen(self, name: str) -> Any:
+        field = self.fields[name]
+        value = self[name].value()
+        try:
+            return field.clean(value) if value else None
+        except forms.ValidationError:
+            return None
+
+    # --- What would be started --------------------------------------------------------------------------------------
+
+    def clean(self) -> dict[str, Any]:
+        data = super().clean() or {}
+        if data.get("replay_rows") and data["replay_rows"] > self.replay_available:
+            self.add_error("replay_rows", f"There are {format_number(self.replay_available)} general rows.")
+        version, base_model, method = data.get("version"), data.get("base_model"), data.get("method")
+        if version is None or base_model is None or method is None:
+            return data
+        try:
+            self.values = resolve(self.given(), method=method, recommended=self.recommended)
+        except HyperparameterError as error:
+            if error.field not in self.errors:
+                self.add_error(error.field if error.field in self.fields else None, error.message)
+            return data
+        self.rate = measured_rate(base_model=base_model, method=method)
+        self.plan = make_plan(
+            row_counts(version, max_length=self.values["max_length"]),
+            self.values,
+            validation_rows=version.validation_count,
+            rate=self.rate.tokens_per_second if self.rate else None,
+        )
+        if self.plan.must_confirm and not data.get("accept_few"):
+            self.add_error("accept_few", "Confirm that you want to train on so few rows.")
+        if self.values["early_stopping_patience"] is not None and not version.validation_count:
+            self.add_error("early_stopping_patience", "This version has no validation rows to watch.")
+        return data
+
+    def given(self) -> dict[str, Any]:
+        """The settings that the person filled in."""
+        method = self.cleaned_data.get("method")
+        names = [name for name in (*COMMON, *RARE, "replay_rows") if name in self.fields]
+        return {
+            name: value
+            for name in names
+            if (value := self.cleaned_data.get(name)) not in (None, "")
+            and not (method == Method.FULL and name in LORA_FIELDS)
+        }
+
+
+def _setting_field(name: str) -> forms.Field:
+    field = FIELDS[name]
+    if isinstance(field, Choice):
+        choices = [("", "Recommended"), *((value, CHOICE_LABELS[value]) for value in field.values)]
+        return forms.ChoiceField(choices=choices, required=False, label=label(name))
+    kind = forms.IntegerField if field.kind is int else forms.FloatField
+    widget = forms.TextInput(attrs={"inputmode": "decimal", "autocomplete": "off"})
+    return kind(required=False, label=label(name), widget=widget)
+
+
+def shown(value: Any) -> str:
+    """A setting as people write it: 0.0001 -> 1e-4, drop -> leave them out."""
+    if isinstance(value, str):
+        return SHORT_CHOICES.get(value, value)
+    if isinstance(value, float) and 0 < value < 0.001:
+        mantissa, _, exponent = f"{value:.3e}".partition("e")
+        return f"{float(mantissa):g}e{int(exponent)}"
+    if isinstance(value, int | float):
+        return format_number(value) if value >= 1000 else f"{value:g}"
+    return str(value)
+
+
+def initial_from(job: TrainingJob) -> dict[str, Any]:
+    """The form filled in as an earlier job was started."""
+    return {
+        **{name: value for name, value in job.hyperparameters.items() if value is not None},
+        "version": job.version_id,
+        "base_model": job.base_model_id,
+        "method": job.method,
+    }
+
+
+def new_submission_key() -> uuid.UUID:
+    return uuid.uuid4()

@@ -1,0 +1,133 @@
+"""How a job stands, in figures for its page: phases with their durations, time left, what the curve says."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from apps.core.formatting import format_number
+from apps.jobs.curves import fit_diagnosis
+from apps.jobs.hyperparameters import label
+from apps.jobs.models import Checkpoint, TrainingJob
+from apps.jobs.overfitting import FitDiagnosis, FitStatus
+from apps.operations.models import Operation
+
+PHASE_LABELS = {
+    "loading": "Loading the model",
+    "preparing": "Preparing the data",
+    "training": "Training",
+    "saving": "Saving",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class PhaseDuration:
+    name: str
+    label: str
+    seconds: float
+    running: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Standing:
+    """None is unknown."""
+
+    job: TrainingJob
+    operation: Operation | None
+    phases: Sequence[PhaseDuration]
+    seconds_left: float | None
+    share: float | None
+    diagnosis: FitDiagnosis | None
+    checkpoints: Sequence[Checkpoint]
+    message: str
+
+    @property
+    def advice_tone(self) -> str:
+        worrying = (FitStatus.OVERFITTING, FitStatus.DIVERGING)
+        return "attention" if self.diagnosis and self.diagnosis.status in worrying else "info"
+
+    @property
+    def best_hint(self) -> str:
+        return (
+            ""
+            if self.job.best_step is None
+            else f"validation loss, at step {format_number(self.job.best_step)}"
+        )
+
+    @property
+    def shows_advice(self) -> bool:
+        return self.diagnosis is not None and (self.diagnosis.status is not FitStatus.TOO_EARLY)
+
+
+def job_standing(job: TrainingJob, operation: Operation | None, *, now: float | None = None) -> Standing:
+    now = time.time() if now is None else now
+    started = job.step > 0
+    return Standing(
+        job=job,
+        operation=operation,
+        phases=_phases(job, now),
+        seconds_left=_seconds_left(job, now),
+        share=min(1.0, job.step / job.total_steps) if job.total_steps else None,
+        diagnosis=fit_diagnosis(job) if started else None,
+        checkpoints=list(job.checkpoints.all()),
+        message=_message(job, operation),
+    )
+
+
+def _phases(job: TrainingJob, now: float) -> list[PhaseDuration]:
+    """Each phase once, with the sum of its durations: a restarted trainer goes through them again."""
+    end = job.finished_at.timestamp() if job.finished_at else now
+    seconds: dict[str, float] = {}
+    entries = job.phases
+    for entry, following in zip(entries, [*entries[1:], None], strict=True):
+        until = following["started"] if following else end
+        if entry["phase"] in PHASE_LABELS:
+            seconds[entry["phase"]] = seconds.get(entry["phase"], 0.0) + max(0.0, until - entry["started"])
+    return [
+        PhaseDuration(
+            name=name,
+            label=PHASE_LABELS[name],
+            seconds=duration,
+            running=job.is_active and name == job.phase,
+        )
+        for name, duration in seconds.items()
+    ]
+
+
+def _seconds_left(job: TrainingJob, now: float) -> float | None:
+    """From the pace since the trainer last started, validation and checkpoints included."""
+    if not job.is_active or job.phase != "training" or not job.total_steps:
+        return None
+    done = job.step - (job.plan.get("resumed_from_step") or 0)
+    since: float | None = next((e["started"] for e in reversed(job.phases) if e["phase"] == "training"), None)
+    if done <= 0 or since is None:
+        return None
+    return max(0.0, (now - since) / done * (job.total_steps - job.step))
+
+
+def _message(job: TrainingJob, operation: Operation | None) -> str:
+    if not job.is_active:
+        return ""
+    if operation is not None and operation.cancel_requested_at is not None:
+        return "Cancelling: the trainer saves where it stands"
+    if operation is not None and operation.message:
+        return operation.message
+    return PHASE_LABELS.get(job.phase, "Waiting for a worker")
+
+
+def differing_hyperparameters(jobs: Sequence[TrainingJob]) -> list[tuple[str, list[Any]]]:
+    """Name and the value of each job, for what is not the same in all of them."""
+    columns = [_settings(job) for job in jobs]
+    names = list(dict.fromkeys(name for column in columns for name in column))
+    rows = [(name, [column.get(name) for column in columns]) for name in names]
+    return [(name, values) for name, values in rows if any(value != values[0] for value in values)]
+
+
+def _settings(job: TrainingJob) -> dict[str, Any]:
+    settings: dict[str, Any] = {
+        "Dataset version": str(job.version),
+        "Base model": str(job.base_model),
+        "Method": job.get_method_display(),
+    }
+    settings.update({label(name): value for name, value in job.hyperparameters.items()})
+    return settings

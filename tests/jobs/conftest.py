@@ -1,0 +1,108 @@
+"""A frozen version of chats that a tiny model can learn, a tiny random base model, and jobs on them."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from django.utils import timezone
+
+from apps.accounts.models import User
+from apps.core.canonical import canonical_hash
+from apps.datasets.models import Dataset, Example, Split, Version, VersionRow, VersionState
+from apps.jobs.models import TrainingJob
+from apps.jobs.services import job_operation, job_start
+from apps.operations.models import Operation
+from apps.projects.models import Project
+from apps.registry.models import BaseModel
+from apps.registry.services import base_model_ensure
+from tests.providers.tiny import colour_chats
+
+LONG_RUN = {"epochs": 90.0, "batch_size": 4, "evaluation_steps": 20, "seed": 7}
+SHORT_RUN = {"epochs": 2.0, "batch_size": 4, "evaluation_steps": 4, "seed": 7, "learning_rate": 2e-3}
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory) -> Path:
+    directory = tmp_path_factory.mktemp("base") / "tiny-llama"
+    # In a process of its own: torch stays out of the tests' process.
+    code = "import sys; from tests.providers.tiny import make_model; make_model(sys.argv[1], hidden=32, layers=1)"
+    subprocess.run([sys.executable, "-c", code, str(directory)], check=True, capture_output=True)
+    return directory
+
+
+def freeze(project: Project, *, train: int = 24, validation: int = 8, name: str = "Colours") -> Version:
+    """A frozen version with its rows, as the data side makes them."""
+    dataset, _ = Dataset.objects.get_or_create(project=project, name=name)
+    number = dataset.versions.count() + 1
+    version = Version.objects.create(dataset=dataset, number=number)
+    chats = colour_chats(train + validation)
+    examples = [
+        Example(
+            dataset=dataset,
+            raw=json.dumps(chat).encode(),
+            payload=chat,
+            content_hash=canonical_hash([number, chat]),
+            text=" ".join(message["content"] for message in chat["messages"]),
+        )
+        for chat in chats
+    ]
+    Example.objects.bulk_create(examples)
+    VersionRow.objects.bulk_create(
+        VersionRow(
+            version=version,
+            example=example,
+            position=position,
+            split=Split.TRAIN if position <= train else Split.VALIDATION,
+            token_count=40,
+            answer_token_count=3,
+        )
+        for position, example in enumerate(examples, start=1)
+    )
+    Version.objects.filter(pk=version.pk).update(
+        state=VersionState.FROZEN,
+        manifest_hash=canonical_hash([number, chats]),
+        row_count=len(chats),
+        train_count=train,
+        validation_count=validation,
+        frozen_at=timezone.now(),
+    )
+    version.refresh_from_db()
+    return version
+
+
+@pytest.fixture
+def version(project: Project) -> Version:
+    return freeze(project)
+
+
+@pytest.fixture
+def base_model(workspace, tiny_model: Path, people) -> BaseModel:
+    return base_model_ensure(workspace=workspace, reference=str(tiny_model), actor=people.lea)
+
+
+@pytest.fixture
+def start(project: Project, version: Version, base_model: BaseModel, people):
+    """`start(epochs=…)`: a queued job with these hyperparameters."""
+
+    def begin(
+        *, method: str = "lora", by: User | None = None, name: str = "", **hyperparameters
+    ) -> TrainingJob:
+        return job_start(
+            project=project,
+            version=version,
+            base_model=base_model,
+            name=name,
+            method=method,
+            hyperparameters=hyperparameters,
+            by=by or people.lea,
+        )
+
+    return begin
+
+
+def operation_of(job: TrainingJob) -> Operation:
+    operation = job_operation(job)
+    assert operation is not None
+    return operation
