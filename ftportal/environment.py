@@ -243,7 +243,7 @@ def _stored_secret(home: Path, name: str, new: Callable[[], str]) -> str:
     path = home / "secrets" / name
     try:
         if not path.exists():
-            home.mkdir(parents=True, exist_ok=True)
+            home.mkdir(mode=0o700, parents=True, exist_ok=True)
             path.parent.mkdir(mode=0o700, exist_ok=True)
             draft = path.with_name(f".{name}.{os.getpid()}.{secrets.token_hex(4)}")
             descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

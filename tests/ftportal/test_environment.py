@@ -41,11 +41,12 @@ def test_a_socket_is_another_transport_for_celery(tmp_path: Path):
 
 
 def test_secrets_are_made_once_and_private(tmp_path: Path):
-    first, second = (load({"FTPORTAL_HOME": str(tmp_path)}) for _ in range(2))
+    first, second = (load({"FTPORTAL_HOME": str(tmp_path / "home")}) for _ in range(2))
     assert first.secret_key == second.secret_key
     assert len(first.secret_key) >= 50
     assert Fernet(first.encryption_key).decrypt(Fernet(second.encryption_key).encrypt(b"x")) == b"x"
-    files = list((tmp_path / "secrets").iterdir())
+    assert stat.S_IMODE((tmp_path / "home").stat().st_mode) == 0o700
+    files = list((tmp_path / "home" / "secrets").iterdir())
     assert {path.name for path in files} == {"secret_key", "encryption_key", "inference_token"}
     assert {stat.S_IMODE(path.stat().st_mode) for path in files} == {0o600}
 
