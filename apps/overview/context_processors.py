@@ -40,7 +40,26 @@ def shell(request: HttpRequest) -> dict[str, Any]:
         standing = standing_of(project)
         request.standing = standing  # type: ignore[attr-defined]
         context["project_stages"] = stages_of(project, standing, request.path)
+    context["breadcrumbs"] = _breadcrumbs(request, context)
     return context
+
+
+def _breadcrumbs(request: HttpRequest, context: dict[str, Any]) -> list[dict[str, str]]:
+    """Workspace, project, stage; a page that lies deeper passes its own."""
+    workspace, project = context["workspace"], context["project"]
+    crumbs = [{"label": workspace.name, "url": workspace.get_absolute_url()}]
+    if project is not None:
+        crumbs.append({"label": project.name, "url": project.get_absolute_url()})
+    pages = [
+        stage for stage in context.get("project_stages", []) if stage.current and stage.key != "overview"
+    ]
+    crumbs += [{"label": stage.label, "url": stage.url} for stage in pages]
+    crumbs += [
+        {"label": page["label"], "url": page["url"]} for page in context["workspace_pages"] if page["current"]
+    ]
+    if crumbs[-1]["url"] == request.path:
+        crumbs[-1]["url"] = ""
+    return crumbs if len(crumbs) > 1 else []
 
 
 def _places(request: HttpRequest) -> dict[str, Any]:
