@@ -67,3 +67,10 @@ def split_segments(version: Version) -> list[Segment]:
         ("test", "Test", version.test_count),
     )
     return [Segment(split, label, rows, rows / version.row_count) for split, label, rows in sizes]
+
+
+def answer_rows(mix: dict[str, Any]) -> list[dict[str, Any]]:
+    """The label mix for a table: each answer with the width of its bar in percent of the most frequent one's."""
+    answers = mix["answers"]
+    most = answers[0]["rows"] if answers else 1
+    return [answer | {"text": answer["answer"], "width": 100 * answer["rows"] / most} for answer in answers]

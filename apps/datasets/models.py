@@ -10,12 +10,17 @@ from django.urls import reverse
 
 from apps.accounts.models import User
 from apps.artifacts.models import Blob
+from apps.core.formatting import format_number
 from apps.core.models import TimeStampedModel
 from apps.core.states import state_constraint
 from apps.projects.models import Project
 
 SEARCHED_CHARACTERS = 100_000
 """The start of a row's text that search covers: Postgres refuses search vectors of more than 1 MB."""
+
+
+def _rows(count: int) -> str:
+    return f"{format_number(count)} row{'' if count == 1 else 's'}"
 
 
 class Dataset(TimeStampedModel):
@@ -117,9 +122,17 @@ class Import(TimeStampedModel):
         return self.row_count - self.duplicate_count
 
     @property
-    def is_open(self) -> bool:
-        """Whether somebody must still decide about it."""
-        return self.state in self.OPEN
+    def passed_text(self) -> str:
+        clean = not (self.problem_count or self.duplicate_count)
+        return f"{'All ' if clean and self.row_count > 1 else ''}{_rows(self.row_count)} passed"
+
+    @property
+    def added_text(self) -> str:
+        return f"{_rows(self.added_count or 0)} added to {self.dataset.name}"
+
+    @property
+    def empty_text(self) -> str:
+        return f"{format_number(self.empty_line_count)} empty" if self.empty_line_count else ""
 
     def get_absolute_url(self) -> str:
         project = self.dataset.project

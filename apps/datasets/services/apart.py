@@ -25,4 +25,8 @@ def reporting_apart(progress: Progress) -> Iterator[Callable[..., None]]:
         try:
             yield report
         finally:
-            thread.submit(lambda: connection.close()).result()  # looked up in its thread
+            thread.submit(_close).result()
+
+
+def _close() -> None:
+    connection.close()  # that of the thread it runs in

@@ -9,7 +9,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 
 from apps.accounts.permissions import Permission
 from apps.core.http import render_partial, stream_download
-from apps.datasets.charts import bars_of, split_segments
+from apps.datasets.charts import answer_rows, bars_of, split_segments
 from apps.datasets.forms import FreezeForm
 from apps.datasets.manifest import manifest_lines
 from apps.datasets.models import Split, Version, VersionState
@@ -89,6 +89,7 @@ def version(request: ProjectRequest, pk: int) -> HttpResponse:
             "statistics": found.statistics,
             "segments": split_segments(found),
             "advice": size_advice(found.train_count, found.test_count),
+            "answers": answer_rows(found.statistics["answers"]),
             "identical": identical_versions(found),
             "histograms": [
                 bars_of("Tokens a row", lengths["tokens"], "tokens"),
