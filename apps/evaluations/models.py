@@ -133,6 +133,14 @@ class ComparisonState(models.TextChoices):
     CANCELLED = "cancelled", "Cancelled"
 
 
+OUTCOME_TONES = {
+    "wins": "done",
+    "loses": "failed",
+    "no_difference_shown": "neutral",
+    "too_few_items": "attention",
+}
+
+
 class Comparison(TimeStampedModel):
     """Candidate against baselines on one locked suite, with the verdict, which never changes once written."""
 
@@ -195,6 +203,16 @@ class Comparison(TimeStampedModel):
     @property
     def is_active(self) -> bool:
         return self.state in self.ACTIVE
+
+    @property
+    def tone(self) -> str:
+        """What the verdict looks like: done, failed, attention, or neutral before there is one.
+
+        A win that is not to be deployed as it is, for what it costs or what is not known, asks for attention.
+        """
+        if self.outcome == "wins" and (self.verdict or {}).get("recommendation") != "ship":
+            return "attention"
+        return OUTCOME_TONES.get(self.outcome, "neutral")
 
 
 class ComparisonBaseline(models.Model):

@@ -1,4 +1,17 @@
-from django.urls import URLPattern
+from django.urls import path
+
+from apps.evaluations.views import comparisons, creating, items, suites
 
 app_name = "evaluations"
-urlpatterns: list[URLPattern] = []
+urlpatterns = [
+    path("", comparisons.index, name="index"),
+    path("new/", creating.create, name="create"),
+    path("new/preview/", creating.preview, name="preview"),
+    path("suites/new/", suites.upload, name="upload_suite"),
+    path("suites/general/", suites.add_general, name="add_general_suite"),
+    path("suites/<int:pk>/", suites.suite, name="suite"),
+    path("<int:pk>/", comparisons.comparison, name="comparison"),
+    path("<int:pk>/resume/", comparisons.resume, name="resume"),
+    path("<int:pk>/provenance/", comparisons.provenance, name="provenance"),
+    path("<int:pk>/items/<int:item_pk>/", items.item, name="item"),
+]
