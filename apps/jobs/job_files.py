@@ -8,6 +8,7 @@ from django.conf import settings
 
 from apps.core.errors import PortalError
 from apps.datasets.models import Split
+from apps.datasets.selectors import version_rows_jsonl
 from apps.jobs.models import TrainingJob
 from apps.jobs.replay import choose_rows
 from apps.providers.contracts import Hyperparameters, LoraSettings, TrainingRequest
@@ -29,8 +30,6 @@ def replay_file() -> Path:
 
 def data_files_write(*, job: TrainingJob, directory: Path, check: Callable[[], None]) -> None:
     """Write the version's rows, and the general rows after them. `check` is called often and may raise."""
-    from apps.datasets.selectors import version_rows_jsonl
-
     directory.mkdir(parents=True, exist_ok=True)
     replay = job.configuration["replay"]
     general: Iterable[bytes] = ()

@@ -78,9 +78,8 @@ def _phases(job: TrainingJob, now: float) -> list[PhaseDuration]:
     """Each phase once, with the sum of its durations: a restarted trainer goes through them again."""
     end = job.finished_at.timestamp() if job.finished_at else now
     seconds: dict[str, float] = {}
-    entries = job.phases
-    for entry, following in zip(entries, [*entries[1:], None], strict=True):
-        until = following["started"] if following else end
+    starts = [entry["started"] for entry in job.phases]
+    for entry, until in zip(job.phases, [*starts[1:], end], strict=False):
         if entry["phase"] in PHASE_LABELS:
             seconds[entry["phase"]] = seconds.get(entry["phase"], 0.0) + max(0.0, until - entry["started"])
     return [

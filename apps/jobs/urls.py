@@ -4,7 +4,7 @@ from apps.jobs import data_views, stream, views
 
 app_name = "jobs"
 urlpatterns = [
-    path("", views.jobs, name="list"),
+    path("", views.jobs, name="index"),
     path("new/", views.create, name="create"),
     path("compare/", views.compare, name="compare"),
     path("<int:pk>/", views.detail, name="detail"),

@@ -211,11 +211,11 @@ def test_a_waiting_job_is_cancelled_at_once(start, people):
 
 
 def test_a_trainer_that_says_nothing_is_given_up(start, settings):
-    settings.FTPORTAL_TRAINING_SILENCE_SECONDS = 2
     job = start(**LONG_RUN)
     thread = in_background(job)
     wait_until(lambda: reached(job, 1), "the first step")
     os.kill(trainer_pid(job), signal.SIGSTOP)
+    settings.FTPORTAL_TRAINING_SILENCE_SECONDS = 2
     thread.join()
     job.refresh_from_db()
     assert job.state == JobState.FAILED
