@@ -85,8 +85,9 @@ class CommitForm(forms.Form):
 
 
 class FreezeForm(forms.Form):
-    """How the rows of a version are divided."""
+    """How the rows of a version are divided. `number` is the one that the page promised."""
 
+    number = forms.IntegerField(required=False, widget=forms.HiddenInput)
     train_percent = forms.IntegerField(label="Train", initial=80, min_value=1, max_value=100)
     validation_percent = forms.IntegerField(label="Validation", initial=10, min_value=0, max_value=99)
     test_percent = forms.IntegerField(label="Test", initial=10, min_value=0, max_value=99)

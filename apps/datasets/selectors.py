@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import msgspec
-from django.db.models import CharField, F, Func, Prefetch, QuerySet, Value
+from django.db.models import CharField, F, Func, Max, Prefetch, QuerySet, Value
 from django.db.models.functions import Left
 
 from apps.core.pagination import KeysetPage, keyset_page
@@ -47,6 +47,12 @@ def datasets_with_versions(project: Project) -> QuerySet[Dataset]:
 
 def versions_of(project: Project) -> QuerySet[Version]:
     return Version.objects.filter(dataset__project=project).select_related("dataset__project__workspace")
+
+
+def next_version_number(dataset: Dataset) -> int:
+    """The number that the next version gets, as far as one can see now."""
+    last: int | None = dataset.versions.aggregate(last=Max("number"))["last"]
+    return (last or 0) + 1
 
 
 def frozen_versions_of(project: Project) -> QuerySet[Version]:

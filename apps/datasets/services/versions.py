@@ -1,13 +1,13 @@
 """The steps of a version that a person takes: freeze, try again, delete what never froze."""
 
 from django.db import transaction
-from django.db.models import Max
 
 from apps.accounts.models import User
 from apps.audit.services import record
 from apps.core.errors import ConflictError, PortalError
 from apps.core.states import transition
 from apps.datasets.models import Dataset, Version, VersionState
+from apps.datasets.selectors import next_version_number
 from apps.operations.services import operation_start
 
 FREEZE_KIND = "datasets.freeze_version"
@@ -21,19 +21,29 @@ def version_freeze_request(
     test_share: float,
     group_path: str = "",
     note: str = "",
+    number: int | None = None,
     actor: User | None,
 ) -> Version:
-    """Number the next version and queue its freezing. It takes in every row that the dataset holds by then."""
+    """Number the next version and queue its freezing. It takes in every row that the dataset holds by then.
+
+    `number` is the one that the person was promised: when it is taken, as by the same form sent twice, nothing is
+    frozen and `ConflictError` says so.
+    """
     if validation_share < 0 or test_share < 0 or validation_share + test_share >= 1:
         raise PortalError("Validation and test together must leave something to train on.", code="bad_shares")
     with transaction.atomic():
         locked = Dataset.objects.select_for_update().get(pk=dataset.pk)
         if not locked.example_count:
             raise ConflictError("The dataset has no rows yet. Import a file first.")
-        last = locked.versions.aggregate(last=Max("number"))["last"] or 0
+        next_number = next_version_number(locked)
+        if number is not None and number != next_number:
+            raise ConflictError(
+                f"Version {next_number - 1} of “{locked.name}” was made while this page was open. Look at it first, and"
+                " freeze another if you still need it."
+            )
         version = Version.objects.create(
             dataset=dataset,
-            number=last + 1,
+            number=next_number,
             seed=seed,
             validation_share=validation_share,
             test_share=test_share,

@@ -17,6 +17,7 @@ from apps.datasets.selectors import (
     datasets_of,
     group_paths_of,
     identical_versions,
+    next_version_number,
     version_manifest_rows,
     version_rows_jsonl,
     version_rows_page,
@@ -33,7 +34,11 @@ from apps.projects.access import ProjectRequest, project_view
 def freeze(request: ProjectRequest, pk: int) -> HttpResponse:
     dataset = get_object_or_404(datasets_of(request.project), pk=pk)
     dataset.project = request.project
-    form = FreezeForm(request.POST or None, group_paths=group_paths_of(dataset))
+    form = FreezeForm(
+        request.POST or None,
+        group_paths=group_paths_of(dataset),
+        initial={"number": next_version_number(dataset)},
+    )
     if request.method == "POST" and form.is_valid():
         wanted = form.cleaned_data
         version = version_freeze_request(
@@ -43,6 +48,7 @@ def freeze(request: ProjectRequest, pk: int) -> HttpResponse:
             test_share=wanted["test_percent"] / 100,
             group_path=wanted["group_path"],
             note=wanted["note"],
+            number=wanted["number"],
             actor=request.user,
         )
         return redirect(version)
