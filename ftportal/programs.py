@@ -5,9 +5,8 @@ import os
 import signal
 import sys
 from dataclasses import dataclass, field
-from pathlib import Path
 
-from ftportal.environment import Environment, env_int
+from ftportal.environment import ConfigurationError, Environment, env_int
 
 NAMES = ("web", "control", "default", "training", "beat", "inference")
 QUEUES = ("control", "default", "training")
@@ -81,18 +80,26 @@ def _beat(environment: Environment) -> Program:
 def _inference(environment: Environment) -> Program:
     cache = environment.home / "cache" / "models"
     command = [sys.executable, "-m", "apps.providers.adapters.local.inference", "--cache", str(cache)]
-    port = env_int("FTPORTAL_INFERENCE_PORT", default=0, minimum=0, maximum=65535)
-    listen = ["--port", str(port)] if port else ["--socket", str(_socket(environment))]
     return Program(
         name="inference",
-        command=command + listen,
+        command=command + _inference_address(environment),
         grace=2.0,
         variables={"FTPORTAL_INFERENCE_TOKEN": environment.inference_token},
     )
 
 
-def _socket(environment: Environment) -> Path:
-    return environment.inference_socket or environment.run_directory / "inference.sock"
+def _inference_address(environment: Environment) -> list[str]:
+    """Beside the others on a socket; on a host of its own on a port, which the others know by URL."""
+    port = env_int("FTPORTAL_INFERENCE_PORT", default=0, minimum=0, maximum=65535)
+    if port and environment.inference_url is not None:
+        return ["--host", environment.host, "--port", str(port)]
+    if not port and environment.inference_socket is not None:
+        return ["--socket", str(environment.inference_socket)]
+    missing = "FTPORTAL_INFERENCE_URL" if port else "FTPORTAL_INFERENCE_PORT"
+    raise ConfigurationError(
+        f"{missing} is not set: on a host of its own the inference program needs a port to listen on,"
+        " and every program the URL at which it is reached."
+    )
 
 
 def _celery() -> list[str]:
