@@ -13,7 +13,7 @@ cd "$scratch/app"
 grep -v -e '^#' -e '^$' .dockerignore | while read -r pattern; do rm -rf "${scratch:?}/app/"$pattern; done
 
 echo "browser packages"
-npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
+npm ci --omit=dev --ignore-scripts --no-audit --no-fund --loglevel=error
 echo "Python packages"
 tools/image_packages.sh "$scratch/environment"
 echo "the result"
