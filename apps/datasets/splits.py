@@ -8,10 +8,12 @@ The rule, in integers only, so that every machine and every release of Python co
 3. Strata: if the rows have between 2 and `STRATA_LIMIT` different answers, every answer with at least
    `ROWS_A_STRATUM` rows is a stratum, and all rarer answers together are one. Otherwise all rows are one stratum. A
    unit belongs to the stratum of most of its rows (on a tie, the first by name).
-4. Stratum by stratum, in the order of their names, each unit in line goes to the split that is furthest behind its
-   share of the stratum so far; on a tie, of all rows so far; on a further tie, train before validation before test.
+4. Stratum by stratum, in the order of their names, each unit in line goes to the split that is furthest behind: by
+   its share of the stratum so far and its share of all rows so far, added up; on a tie, train before validation before
+   test.
 
-So each stratum is divided by the shares to within one unit, and so is the whole.
+So each stratum is divided by the shares to within a unit or two, and what small strata round off is made up for in
+others: the whole has its shares, too.
 """
 
 import hashlib
@@ -61,9 +63,12 @@ def assign_splits(
     units = _units(rows)
     by_stratum: dict[str, list[tuple[bytes, list[int]]]] = defaultdict(list)
     for members in units:
-        votes = Counter(strata_of_answers[rows[member].answer] for member in members)
-        stratum = min(votes, key=lambda name: (-votes[name], name))
-        key = min(rows[member].content_hash for member in members)
+        if len(members) == 1:
+            stratum, key = strata_of_answers[rows[members[0]].answer], rows[members[0]].content_hash
+        else:
+            votes = Counter(strata_of_answers[rows[member].answer] for member in members)
+            stratum = min(votes, key=lambda name: (-votes[name], name))
+            key = min(rows[member].content_hash for member in members)
         by_stratum[stratum].append((hashlib.sha256(f"{seed}:{key}".encode()).digest(), members))
     splits = [TRAIN] * len(rows)
     overall = _Quota(shares)
@@ -71,9 +76,11 @@ def assign_splits(
         stratum_quota = _Quota(shares)
         for _, members in sorted(by_stratum[name], key=lambda unit: unit[0]):
             size = len(members)
-            behind, behind_overall = stratum_quota.behind(size), overall.behind(size)
-            # max keeps the first of equals: train before validation before test.
-            chosen = max(range(len(SPLITS)), key=lambda i: (behind[i], behind_overall[i]))
+            behind = [
+                in_stratum + in_all
+                for in_stratum, in_all in zip(stratum_quota.behind(size), overall.behind(size), strict=True)
+            ]
+            chosen = behind.index(max(behind))
             stratum_quota.take(chosen, size)
             overall.take(chosen, size)
             for member in members:
