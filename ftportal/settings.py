@@ -36,6 +36,7 @@ FTPORTAL_DEMO = BASE_DIR / "demo"
 FTPORTAL_BASE_MODEL = str(BASE_DIR / "demo" / "models" / "ftportal-tiny")
 FTPORTAL_HEARTBEAT_SECONDS = env_int("FTPORTAL_HEARTBEAT_SECONDS", default=5, minimum=1)
 FTPORTAL_SILENT_SECONDS = env_int("FTPORTAL_SILENT_SECONDS", default=25, minimum=2)
+FTPORTAL_INFERENCE_PATIENCE = env_int("FTPORTAL_INFERENCE_PATIENCE", default=60, minimum=0)
 FTPORTAL_TRAINING_SILENCE_SECONDS = env_int("FTPORTAL_TRAINING_SILENCE_SECONDS", default=1800, minimum=5)
 
 # --- Django -------------------------------------------------------------------------------------------------
