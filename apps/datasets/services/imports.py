@@ -52,7 +52,7 @@ def import_check_again(*, import_record: Import, actor: User) -> None:
         _start_check(import_record, actor)
 
 
-def import_commit_request(*, import_record: Import, keep_duplicates: bool, actor: User) -> None:
+def import_commit_request(*, import_record: Import, keep_duplicates: bool, actor: User | None) -> None:
     """Queue the commit of a checked file. Duplicates are decided when the rows go in, under a lock."""
     if import_record.state != ImportState.CHECKED:
         raise ConflictError(
