@@ -72,7 +72,7 @@ def processes_of(home: Path) -> list[psutil.Process]:
     return found
 
 
-def wait_for(condition: Callable[[], T], limit: float = 60, what: str = "the condition") -> T:
+def wait_for(condition: Callable[[], T | None], limit: float = 60, what: str = "the condition") -> T:
     deadline = time.monotonic() + limit
     while True:
         value = condition()
