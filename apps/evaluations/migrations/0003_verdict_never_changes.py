@@ -13,7 +13,8 @@ BEGIN
         OR NEW.sentence IS DISTINCT FROM OLD.sentence
         OR NEW.state IS DISTINCT FROM OLD.state
     ) THEN
-        RAISE EXCEPTION 'the verdict of comparison % is final', OLD.id;
+        RAISE EXCEPTION 'the verdict of comparison % is final', OLD.id
+            USING ERRCODE = 'integrity_constraint_violation';
     END IF;
     RETURN NEW;
 END $$;

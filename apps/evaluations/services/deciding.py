@@ -17,6 +17,7 @@ from apps.evaluations.selectors.answers import scored_answers
 from apps.evaluations.skills import skill_table
 from apps.evaluations.statistics import macro_f1_difference
 from apps.evaluations.verdict import Contender, GeneralSkill, Rules, decide
+from apps.evaluations.verdict.pair import real_groups
 from apps.registry.models import Variant
 from apps.scoring.answers import Form, form_from_dict
 
@@ -127,7 +128,7 @@ def _macro_f1(
                 gold=[(one.expected_fields or {})[field.name] for one, _ in pairs],
                 candidate=[(one.fields or {}).get(field.name) for one, _ in pairs],
                 baseline=[(other.fields or {}).get(field.name) for _, other in pairs],
-                groups=[one.group or f"alone {index}" for index, (one, _) in enumerate(pairs)],
+                groups=real_groups([one.group for one, _ in pairs]),
             )
             found[field.name] = asdict(difference)
     return found

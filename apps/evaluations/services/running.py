@@ -4,12 +4,13 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from django.conf import settings
 from django.db import models, transaction
 from django.utils import timezone
 
 from apps.core.errors import StaleStateError
 from apps.core.states import transition
-from apps.evaluations.asking import AskingStoppedError, Outcome, Question, ask_all
+from apps.evaluations.asking import AskingStoppedError, Outcome, Patience, Question, ask_all
 from apps.evaluations.models import Answer, Comparison, ComparisonState, Run, Suite, SuiteItem
 from apps.evaluations.run_metrics import run_metrics
 from apps.evaluations.selectors.answers import scored_answers
@@ -100,7 +101,7 @@ def _run_ask(planned: PlannedRun, progress: Progress, done: int) -> int:
     before = run.suite.item_count - len(questions)
     asked_at = time.monotonic()
     failures = _Failures()
-    outcomes = ask_all(provider, questions)
+    outcomes = ask_all(provider, questions, patience=Patience(seconds=settings.FTPORTAL_INFERENCE_PATIENCE))
     try:
         for batch in outcomes:
             _store(run, batch, form, expected)
