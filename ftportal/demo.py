@@ -233,10 +233,10 @@ class Demo:
 
         self.candidate = variant("Fine-tuned", model_version=self.job.model_version)
         self.baselines = [
-            ("Base, zero-shot", variant("Base, zero-shot")),
-            ("Best prompt", variant("Base, written prompt", system_prompt=prompt)),
+            ("the base model without a prompt", variant("Base, zero-shot")),
+            ("the best prompt", variant("Base, written prompt", system_prompt=prompt)),
             (
-                f"Prompt + {FEW_SHOT_EXAMPLES} examples",
+                f"the best prompt with {FEW_SHOT_EXAMPLES} examples",
                 variant(
                     f"Base, written prompt + {FEW_SHOT_EXAMPLES} examples",
                     system_prompt=prompt,

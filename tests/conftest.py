@@ -51,8 +51,7 @@ def other_workspace(db) -> Workspace:
     return Workspace.objects.create(name="Other team", slug="other-team")
 
 
-@pytest.fixture
-def people(workspace: Workspace, other_workspace: Workspace) -> People:
+def make_people(workspace: Workspace, other_workspace: Workspace) -> People:
     def member(name: str, role: Role, where: Workspace) -> User:
         user = User.objects.create_user(f"{name}@example.org", PASSWORD, name=name.capitalize())
         Membership.objects.create(workspace=where, user=user, role=role)
@@ -66,6 +65,11 @@ def people(workspace: Workspace, other_workspace: Workspace) -> People:
         vic=member("vic", Role.VIEWER, workspace),
         zoe=member("zoe", Role.OWNER, other_workspace),
     )
+
+
+@pytest.fixture
+def people(workspace: Workspace, other_workspace: Workspace) -> People:
+    return make_people(workspace, other_workspace)
 
 
 @pytest.fixture

@@ -1,18 +1,23 @@
 """One of everything, for tests that only need a thing to exist."""
 
-from datetime import timedelta
 from typing import Any
 
 from django.utils import timezone
 
-from apps.accounts.models import Invitation, Membership
+from apps.accounts.models import Membership
 from apps.accounts.services import api_key_create, invitation_create
+from apps.artifacts.storage import blob_store
+from apps.datasets.models import Dataset, Example, Import, ImportState
+from apps.datasets.services import version_freeze_request
 from apps.operations.models import Operation, OperationState
+from apps.operations.selectors import latest_operation_for
+from apps.operations.services import operation_run
 from apps.projects.models import Project
+from tests.evaluations.worlds import build_world, decide_with
 
 
 def things(*, project: Project, people: Any) -> dict[str, Any]:
-    """Primary keys (and tokens) of one of everything in the project's workspace, by name."""
+    """Primary keys (and tokens) of one of everything in the project's workspace, by name. Needs real commits."""
     workspace = project.workspace
     invitation, token = invitation_create(workspace=workspace, email="", role="viewer", by=people.ann)
     key, _ = api_key_create(workspace=workspace, user=people.ann, name="test")
@@ -22,17 +27,44 @@ def things(*, project: Project, people: Any) -> dict[str, Any]:
         title="Nothing",
         subject_type="projects.project",
         subject_id=project.pk,
-        queue="default",
+        queue="training",
         actor=people.ann,
         state=OperationState.RUNNING,
         attempts=1,
         heartbeat_at=timezone.now(),
     )
-    Invitation.objects.filter(pk=invitation.pk).update(expires_at=timezone.now() + timedelta(days=1))
+    world = build_world(project, people.lea)
+    comparison = decide_with(world.comparison(world.suite()), {})
+    dataset = world.version.dataset
+    Dataset.objects.filter(pk=dataset.pk).update(example_count=dataset.examples.count())
+    version = version_freeze_request(
+        dataset=dataset, seed=1, validation_share=0.1, test_share=0.1, actor=people.rob
+    )
+    freezing = latest_operation_for(version)
+    assert freezing is not None
+    operation_run(operation_id=freezing.pk)
+    imported = Import.objects.create(
+        dataset=dataset,
+        state=ImportState.CHECKED,
+        file_name="tickets.jsonl",
+        blob=blob_store(content=[b"{}\n"]),
+        created_by=people.rob,
+    )
     return {
         "membership": Membership.objects.get(workspace=workspace, user=people.vic).pk,
         "invitation": invitation.pk,
         "token": token,
         "api_key": key.pk,
         "operation": operation.pk,
+        "import": imported.pk,
+        "dataset": dataset.pk,
+        "example": Example.objects.filter(dataset=dataset).values_list("pk", flat=True).first(),
+        "version": version.pk,
+        "split": "train",
+        "job": world.tuned.training_job.pk,
+        "model": world.tuned.pk,
+        "variant": comparison.candidate_id,
+        "suite": comparison.suite_id,
+        "comparison": comparison.pk,
+        "item_pk": comparison.suite.items.values_list("pk", flat=True).first(),
     }

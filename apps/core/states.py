@@ -5,17 +5,20 @@ from typing import Any
 from django.db import models
 from django.utils import timezone
 
-from apps.core.errors import StaleStateError
+from apps.core.errors import ConflictError, StaleStateError
 
 
 def transition(row: Any, to: str, **fields: Any) -> None:
     """Move `row` to state `to` by compare-and-set and refresh it.
 
-    Raises `ValueError` when the table does not allow the move (a bug), `StaleStateError` when another
-    process moved the row first (a race that the caller must expect).
+    Raises `ConflictError` when the table does not allow the move (an old tab, a second click), `StaleStateError`
+    when another process moved the row first.
     """
     if to not in row.ALLOWED[row.state]:
-        raise ValueError(f"{type(row).__name__} {row.pk}: {row.state} -> {to} is not allowed")
+        raise ConflictError(
+            f"{str(row) or 'This'} is “{row.get_state_display().lower()}” now, so that can no longer be done."
+            " Reload the page to see how it stands."
+        )
     model: type[models.Model] = type(row)
     if any(field.name == "updated_at" for field in model._meta.get_fields()):
         fields.setdefault("updated_at", timezone.now())

@@ -5,12 +5,13 @@ from collections.abc import AsyncIterator
 
 import redis
 from asgiref.sync import sync_to_async
-from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.db import close_old_connections
+from django.http import HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 
-from apps.accounts.access import Access, WorkspaceRequest, enter_workspace, require, workspace_view
+from apps.accounts.access import WorkspaceRequest, require, workspace_view
 from apps.accounts.permissions import Permission
 from apps.core.pagination import keyset_page
 from apps.operations.live import async_client, channel_of_workspace
@@ -54,25 +55,19 @@ def cancel(request: WorkspaceRequest, pk: int) -> HttpResponse:
     return redirect(operation.url or reverse("operations:list", args=[request.workspace.slug]))
 
 
-async def stream(request: HttpRequest, workspace_slug: str) -> HttpResponseBase:
+@workspace_view(Permission.VIEW)
+def stream(request: WorkspaceRequest) -> HttpResponseBase:
     """Server-sent events: `operations` whenever background work of the workspace changed."""
-    user = await request.auser()
-    if not user.is_authenticated:
-        return HttpResponse(status=401)
-    request.user = user
-    await sync_to_async(enter_workspace)(request, workspace_slug, Permission.VIEW)
-    channel = channel_of_workspace(request.workspace.pk)  # type: ignore[attr-defined]
-    response = StreamingHttpResponse(changes(channel, event="operations"), content_type="text/event-stream")
+    events = changes(channel_of_workspace(request.workspace.pk), event="operations")
+    response = StreamingHttpResponse(events, content_type="text/event-stream")
     response.headers["Cache-Control"] = "no-store"
     response.headers["X-Accel-Buffering"] = "no"
     return response
 
 
-stream.access = Access("workspace", Permission.VIEW)  # type: ignore[attr-defined]
-
-
 async def changes(channel: str, *, event: str) -> AsyncIterator[str]:
     """An event for every burst of messages on `channel`, and comments in between that keep proxies awake."""
+    await sync_to_async(close_old_connections)()  # the view's own goes back to the pool now, not at the end
     client = async_client()
     yield "retry: 3000\n\n"
     try:
