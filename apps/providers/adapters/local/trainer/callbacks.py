@@ -34,7 +34,6 @@ class Reporter(TrainerCallback):  # type: ignore[misc]
         self._stop = stop
         self._validates = validates
         self._patience = patience
-        self._tokens_before = progress.tokens
         self._validated_step = progress.step if progress.validation_loss is not None else -1
         self._mark = 0.0
         self._marked_tokens = progress.tokens
@@ -78,22 +77,20 @@ class Reporter(TrainerCallback):  # type: ignore[misc]
         if not logs or "loss" not in logs:
             return
         now = time.perf_counter()
-        self._progress.tokens = self._tokens_before + int(logs["num_tokens"])
+        tokens = self._trainer.count_tokens()
         seconds = now - self._mark - self._trainer.seconds_aside
         self._events.emit(
             "metrics",
             step=state.global_step,
             epoch=state.epoch,
-            tokens=self._progress.tokens,
+            tokens=tokens,
             loss=logs["loss"],
             learning_rate=logs["learning_rate"],
             grad_norm=logs.get("grad_norm"),
-            tokens_per_second=(self._progress.tokens - self._marked_tokens) / seconds
-            if seconds > 0
-            else None,
+            tokens_per_second=(tokens - self._marked_tokens) / seconds if seconds > 0 else None,
             token_accuracy=logs.get("mean_token_accuracy"),
         )
-        self._mark, self._marked_tokens, self._trainer.seconds_aside = now, self._progress.tokens, 0.0
+        self._mark, self._marked_tokens, self._trainer.seconds_aside = now, tokens, 0.0
         if not math.isfinite(logs["loss"]):
             raise TrainingFailed(
                 "diverged",
@@ -115,7 +112,7 @@ class Reporter(TrainerCallback):  # type: ignore[misc]
             "evaluation",
             step=state.global_step,
             epoch=state.epoch,
-            tokens=progress.tokens,
+            tokens=self._trainer.count_tokens(),
             loss=loss,
             token_accuracy=metrics["eval_token_accuracy"],
             seconds=metrics["eval_seconds"],

@@ -83,6 +83,7 @@ class PortalTrainer(SFTTrainer):  # type: ignore[misc]
         self._batches = batches_by_length(validation_rows, validation_batch) if validation_rows else []
         self._checkpoints = checkpoints
         self._progress = progress
+        self._tokens_before = progress.tokens
         self._stop = stop
         self.seconds_aside = 0.0
 
@@ -122,8 +123,14 @@ class PortalTrainer(SFTTrainer):  # type: ignore[misc]
         self.state.log_history.clear()
         super(SFTTrainer, self)._save_checkpoint(model, trial)
         self._progress.step = self.state.global_step
+        self.count_tokens()
         self._checkpoints.complete(self._progress)
         self.seconds_aside += time.perf_counter() - started
+
+    def count_tokens(self) -> int:
+        """Tokens seen since the job began, without padding, over all its runs."""
+        self._progress.tokens = self._tokens_before + int(self._total_train_tokens)
+        return self._progress.tokens
 
     def save_now(self) -> None:
         """A checkpoint of where the run stands between two steps, unless there is one or nothing was learned."""
