@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from ftportal.environment import ConfigurationError, Environment, env_int
 
+RESTART_WINDOW = 120.0  # seconds
 NAMES = ("web", "control", "default", "training", "beat", "inference")
 QUEUES = ("control", "default", "training")
 
@@ -21,6 +22,7 @@ class Program:
     stop_signal: signal.Signals = signal.SIGTERM
     grace: float = 8.0  # seconds between the stop signal and SIGKILL
     may_end: bool = False  # a step rather than a server: its end is no failure
+    restarts: int = 3  # times within RESTART_WINDOW that it is started again after it ended by itself
     variables: dict[str, str] = field(default_factory=dict)
 
 

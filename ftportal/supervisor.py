@@ -8,7 +8,7 @@ import selectors
 import signal
 import sys
 import time
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -19,7 +19,7 @@ from honcho.colour import get_colours
 from honcho.printer import Message, Printer
 
 from ftportal.embedded.claim import PROGRAM_STAGE, Child, Claim
-from ftportal.programs import Program
+from ftportal.programs import RESTART_WINDOW, Program
 
 TICK = 0.1  # seconds
 KEPT_LINES = 15  # of each program, to show when it dies
@@ -73,6 +73,7 @@ class Supervisor:
         self._claim = claim
         self._variables = dict(variables)
         self._running: dict[str, _Running] = {}
+        self._ends: dict[str, deque[float]] = defaultdict(deque)  # when each ended by itself
         self._selector = selectors.DefaultSelector()
         self._colours = get_colours()
         self._printer = Printer(output, width=width)
@@ -100,11 +101,13 @@ class Supervisor:
         ready: Callable[[], bool] = lambda: True,
         on_ready: Callable[[], None] = lambda: None,
         on_end: Callable[[str, int], Ending | None] = lambda _name, _code: None,
+        services: Sequence[Child] = (),
     ) -> Ending:
         """Until a stop is asked for or a program ends.
 
         `later` starts once `ready`, so as not to slow down the first ones, or after `head_start` seconds;
-        `on_end` is told of the end of a program that may end, and may end the rest.
+        `on_end` is told of the end of a program that may end, and may end the rest. Nothing works without the
+        `services`, so the end of one ends all.
         """
         stop.raises = False
         began = time.monotonic()
@@ -119,6 +122,9 @@ class Supervisor:
                 for program in waiting:
                     self.start(program)
                 waiting = []
+            for service in services:
+                if (code := service.process.poll()) is not None:
+                    return Ending(culprit=service.name, code=code)
             for running in list(self._running.values()):
                 code = running.child.process.poll()
                 if code is None:
@@ -156,7 +162,19 @@ class Supervisor:
         del self._running[name]
         if running.program.may_end:
             return on_end(name, code)
+        if self._may_restart(running.program):
+            self.say(f"{name} stopped unexpectedly (exit code {code}); starting it again")
+            self.start(running.program)
+            return None
         return Ending(culprit=name, code=code, last_lines=list(running.lines))
+
+    def _may_restart(self, program: Program) -> bool:
+        """A program that was killed deserves another start; one that fails again and again stops everything."""
+        now, ends = time.monotonic(), self._ends[program.name]
+        ends.append(now)
+        while ends and ends[0] < now - RESTART_WINDOW:
+            ends.popleft()
+        return len(ends) <= program.restarts
 
     def _relay(self, timeout: float) -> None:
         """Print what the programs have said, waiting up to `timeout` seconds for something."""

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from ftportal import preflight
-from ftportal.embedded.claim import Claim
+from ftportal.embedded.claim import Child, Claim
 from ftportal.embedded.directories import prepare as prepare_directories
 from ftportal.embedded.postgres import data_directory
 from ftportal.embedded.services import services_running
@@ -22,7 +22,7 @@ DEMO = "demo"
 
 
 def up(environment: Environment) -> int:
-    """Run until SIGINT, SIGTERM or SIGHUP: exit code 0. A program that stops by itself ends all: 1."""
+    """Run until SIGINT, SIGTERM or SIGHUP: exit code 0. A program that fails again and again ends all: 1."""
     return _run(environment, demo=None)
 
 
@@ -42,10 +42,10 @@ def _run(environment: Environment, *, demo: Program | None) -> int:
             preflight.check(environment)
             if environment.embedded_postgres and not (data_directory(environment) / "PG_VERSION").exists():
                 print(f"ftportal: the first start makes a database in {environment.home} …", flush=True)
-            with services_running(environment, claim):
+            with services_running(environment, claim) as services:
                 variables = child_variables(environment) | {"FTPORTAL_SUPERVISOR_PID": str(os.getpid())}
                 admin = prepare(environment, variables)
-                ending = _supervise(environment, claim, variables, stop, admin=admin, demo=demo)
+                ending = _supervise(environment, claim, variables, stop, services, admin=admin, demo=demo)
                 stop.raises = False
     except StopRequestedError:
         return 0
@@ -64,6 +64,7 @@ def _supervise(
     claim: Claim,
     variables: dict[str, str],
     stop: StopRequest,
+    services: list[Child],
     *,
     admin: FirstAdmin | None,
     demo: Program | None,
@@ -90,6 +91,7 @@ def _supervise(
             ready=lambda: answers(environment),
             on_ready=lambda: announce(environment, admin),
             on_end=on_end,
+            services=services,
         )
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from ftportal.embedded.claim import Claim, process_identity
+from ftportal.embedded.claim import SERVICE_STAGE, Claim, process_identity
 from ftportal.programs import Program
 from ftportal.supervisor import Ending, StopRequest, Supervisor
 from ftportal.trainers import running_trainers, stop_trainers
@@ -85,6 +85,21 @@ def test_the_program_that_ended_is_named_with_its_last_words(supervisor: Supervi
     ending = supervisor.run(stop)
     assert (ending.culprit, ending.code) == ("weak", 3)
     assert ending.last_lines == ["first", "second", "no more memory"]
+
+
+def test_a_program_that_was_killed_is_started_again_but_not_for_ever(
+    supervisor: Supervisor, stop: StopRequest, log: io.StringIO
+):
+    supervisor.start(python("weak", "print('up'); import os; os.kill(os.getpid(), 9)"))
+    ending = supervisor.run(stop)
+    assert (ending.culprit, ending.code) == ("weak", -9)
+    assert log.getvalue().count("starting it again") == 3
+
+
+def test_the_end_of_a_service_ends_all(supervisor: Supervisor, stop: StopRequest, claim: Claim):
+    supervisor.start(python("steady", FOREVER))
+    service = claim.start([sys.executable, "-c", "raise SystemExit(7)"], name="redis", stage=SERVICE_STAGE)
+    assert supervisor.run(stop, services=[service]) == Ending(culprit="redis", code=7)
 
 
 def test_later_programs_wait_until_the_first_is_ready(

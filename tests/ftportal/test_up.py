@@ -155,11 +155,18 @@ def test_a_later_start_shows_no_password_and_kill_9_leaves_nothing(again: Up):
     wait_for(lambda: not processes_of(again.home), 60, "the end of every process")
 
 
-def test_a_program_that_dies_ends_all_and_is_named(again: Up):
+def test_a_program_that_dies_is_started_again(again: Up):
     (web,) = [process for process in processes_of(again.home) if "uvicorn" in process.cmdline()]
     web.send_signal(signal.SIGKILL)
+    wait_for(lambda: "starting it again" in again.printed(), 60, "the restart")
+    wait_for(lambda: "uvicorn" in str([each.cmdline() for each in processes_of(again.home)]), COME_UP, "web")
+
+
+def test_without_redis_all_ends_and_it_is_named(again: Up):
+    (redis,) = [process for process in processes_of(again.home) if "redis-server" in process.name()]
+    redis.send_signal(signal.SIGKILL)
     assert again.process.wait(60) == 1
-    assert "web stopped unexpectedly (exit code -9)" in again.printed()
+    assert "redis stopped unexpectedly (exit code -9)" in again.printed()
     assert processes_of(again.home) == []
 
 
