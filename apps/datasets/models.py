@@ -280,6 +280,11 @@ class Version(TimeStampedModel):
     def __str__(self) -> str:
         return f"{self.dataset.name} v{self.number}"
 
+    @property
+    def tokenizer_name(self) -> str:
+        """The model's name without the folders of this machine."""
+        return self.tokenizer.rsplit("/", 1)[-1] if self.tokenizer.startswith("/") else self.tokenizer
+
     def get_absolute_url(self) -> str:
         project = self.dataset.project
         return reverse("datasets:version", args=[project.workspace.slug, project.slug, self.pk])

@@ -89,7 +89,7 @@ def size_advice(train_rows: int, test_rows: int) -> SizeAdvice:
         advice = (
             "attention",
             "Enough for a first try",
-            "From 500 examples on a focused task gets noticeably better; below that, a better prompt often wins.",
+            "A focused task gets noticeably better from about 500 examples on; with fewer, a better prompt often wins.",
         )
     elif train_rows < 1000:
         advice = (

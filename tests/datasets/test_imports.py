@@ -216,13 +216,21 @@ def test_two_files_with_the_same_rows_commit_them_once(upload, rob, project, wor
     assert Example.objects.count() == 9
 
 
-def test_discarding_leaves_the_dataset_as_it_was(upload, rob, project):
+def test_discarding_the_only_file_of_a_new_dataset_takes_the_dataset_along(upload, rob, project):
     record = upload(tickets(5))
+    page = rob.post(url("discard", project, record.pk), follow=True).content.decode()
+    assert "No data yet" in page
+    assert not Dataset.objects.exists()
+
+
+def test_discarding_leaves_the_dataset_as_it_was(upload, rob, project):
+    record = upload(tickets(5), dataset=upload(tickets(2)).dataset)
     response = rob.post(url("discard", project, record.pk))
     assert response.status_code == 302
     record.refresh_from_db()
     assert record.state == ImportState.DISCARDED
-    assert not ImportRow.objects.exists()
+    assert ImportRow.objects.count() == 2
+    assert "This import was discarded" in page_of(rob, record)
     assert not Example.objects.exists()
     assert rob.post(url("commit", project, record.pk), {"duplicates": "drop"}).status_code == 409
 

@@ -11,6 +11,7 @@ from apps.audit.services import record
 from apps.core.errors import ConflictError
 from apps.core.states import transition
 from apps.datasets.models import Dataset, Import, ImportRow, ImportState
+from apps.datasets.services.datasets import dataset_delete
 from apps.operations.services import operation_start
 
 CHECK_KIND = "datasets.check_import"
@@ -80,7 +81,7 @@ def import_commit_request(*, import_record: Import, keep_duplicates: bool, actor
 
 
 def import_discard(*, import_record: Import, actor: User) -> None:
-    """Give up an import: its staged rows go, its report stays."""
+    """Give up an import: its staged rows go, its report stays. A dataset that was made for it alone goes, too."""
     if import_record.state not in (ImportState.CHECKED, ImportState.FAILED):
         raise ConflictError(
             f"{import_record.file_name} can't be discarded now: it is"
@@ -96,6 +97,10 @@ def import_discard(*, import_record: Import, actor: User) -> None:
             target=import_record,
             data={"rows": import_record.row_count, "problems": import_record.problem_count},
         )
+        dataset = import_record.dataset
+        alone = not dataset.imports.exclude(pk=import_record.pk).exists()
+        if alone and not dataset.example_count and not dataset.versions.exists():
+            dataset_delete(dataset=dataset, actor=actor)
 
 
 def staged_rows_delete(import_record: Import) -> None:

@@ -90,6 +90,7 @@ def version(request: ProjectRequest, pk: int) -> HttpResponse:
     }
     if found.state == VersionState.FROZEN:
         lengths = found.statistics["lengths"]
+        turns = lengths["turns"]
         context |= {
             "tabs": _tabs(found, ""),
             "statistics": found.statistics,
@@ -101,7 +102,7 @@ def version(request: ProjectRequest, pk: int) -> HttpResponse:
                 bars_of("Tokens a row", lengths["tokens"], "tokens"),
                 bars_of("Tokens trained on, a row", lengths["answer_tokens"], "tokens"),
                 bars_of("Characters a row", lengths["characters"], "characters"),
-                bars_of("Answers a row", lengths["turns"], "answers"),
+                *([bars_of("Answers a row", turns, "answers")] if turns["maximum"] > 1 else []),
             ],
         }
     return render_partial(request, "datasets/version.html", context, partials=["version"])
