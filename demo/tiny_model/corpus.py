@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from tokenizers import Tokenizer
 
-from demo.tiny_model import sorting, text_skills
+from demo.tiny_model import small_talk, sorting, text_skills
 from demo.tiny_model.dialogue import Dialogue, Source
 
 SKILLS: dict[str, Callable[[Source], Dialogue]] = {
@@ -20,19 +20,19 @@ SKILLS: dict[str, Callable[[Source], Dialogue]] = {
     "answer_from_text": text_skills.answer_from_text,
     "copy": text_skills.copy,
     "pattern": text_skills.continue_pattern,
-    "chat": text_skills.chat,
+    "chat": small_talk.chat,
 }
 # Shares of dialogues, not of tokens.
 MIX = {
-    "classify": 0.24,
-    "fields": 0.22,
-    "few_shot_classify": 0.09,
-    "extract": 0.09,
-    "reformat": 0.09,
-    "look_up": 0.07,
-    "answer_from_text": 0.07,
-    "copy": 0.06,
-    "pattern": 0.06,
+    "classify": 0.32,
+    "fields": 0.3,
+    "few_shot_classify": 0.06,
+    "extract": 0.07,
+    "reformat": 0.07,
+    "look_up": 0.06,
+    "answer_from_text": 0.05,
+    "copy": 0.03,
+    "pattern": 0.03,
     "chat": 0.01,
 }
 PROMPT_WEIGHT = 0.1

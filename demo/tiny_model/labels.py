@@ -34,11 +34,11 @@ def invented(rng: random.Random) -> str:
     """One name of a random make: syllables, a plain unrelated word, letters, or two parts joined."""
     while True:
         roll = rng.random()
-        if roll < 0.55:
+        if roll < 0.5:
             name = syllables(rng)
-        elif roll < 0.75:
+        elif roll < 0.78:
             name = rng.choice(values.WORDS)
-        elif roll < 0.85:
+        elif roll < 0.86:
             name = letters(rng)
         else:
             name = (

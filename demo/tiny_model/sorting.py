@@ -1,6 +1,7 @@
 """Skills of sorting messages: one label, several fields in a stated form, and labels learned from examples."""
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -18,6 +19,8 @@ SERVICE_WEIGHT = {
     "howto": 2,
     "strangers": 2,
 }
+# How often a message of pre-training is only a description, from which the link from meaning to label is learned first.
+MEANING_SHARE = 0.3
 FALLBACKS = (
     "anything else",
     "everything else",
@@ -201,11 +204,19 @@ def listed(source: Source, options: tuple[Option, ...], *, inline: bool) -> str:
     return source.rng.choice(("; ", "; ", ", ", "\n")).join(shown)
 
 
+def meaning(source: Source, option: Option, concept: Concept) -> str:
+    """What the option stands for, in the words of the list or in other words: the plainest question about a label."""
+    rng = source.rng
+    if rng.random() < 0.6 or not option.concepts:
+        return rng.choice(re.split(r"; | or |, ", option.description))
+    return rng.choice(concept.descriptions)
+
+
 def classify(source: Source) -> Dialogue:
     """One label among described options; several messages may follow under one list."""
     rng = source.rng
     if rng.random() < 0.8:
-        options = topic_options(source, rng.choice((2, 3, 4, 4, 5, 5, 6, 7)))
+        options = topic_options(source, rng.choice((2, 3, 3, 4, 5, 6)))
     else:
         options = level_options(source, rng.choice(list(load_groups("attributes.txt").values())))
     if rng.random() < 0.5:
@@ -225,7 +236,9 @@ def classify(source: Source) -> Dialogue:
     questions = []
     for _ in range(rng.choice((1, 2, 3, 4, 5, 6))):
         option, concept = draw(source, options)
-        if concept.group in load_groups("attributes.txt"):
+        if not source.held_out and rng.random() < MEANING_SHARE:
+            text = meaning(source, option, concept)
+        elif concept.group in load_groups("attributes.txt"):
             _, topic = draw(source, topic_options(source, 3, fallback_share=0))
             text = message(source, topic, [concept])
         else:

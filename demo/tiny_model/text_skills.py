@@ -1,4 +1,4 @@
-"""Skills on text itself: extract, answer from given sentences, look up, reformat, copy, continue a pattern, chat."""
+"""Skills on text itself: extract, answer from given sentences, look up, reformat, copy, continue a pattern."""
 
 import json
 import random
@@ -311,12 +311,12 @@ COPY = (
 def copied_text(source: Source) -> str:
     rng = source.rng
     roll = rng.random()
-    if roll < 0.3:
+    if roll < 0.4:
         group = rng.choice(list(load_groups("everyday.txt").values()))
         return sentence(rng, rng.choice(rng.choice(group.concepts).patterns_for(held_out=source.held_out)))
-    if roll < 0.6:
+    if roll < 0.65:
         return " ".join(labels.distinct(rng, rng.randint(1, 4)))
-    if roll < 0.8:
+    if roll < 0.92:
         return " ".join(words(source, rng.randint(2, 5)))
     return "".join(rng.choice(string.ascii_letters + string.digits + "-_") for _ in range(rng.randint(3, 10)))
 
@@ -362,40 +362,3 @@ def continue_pattern(source: Source) -> Dialogue:
     for i, (question, answer) in enumerate(pairs):
         turns += [Turn("user", question), Turn("assistant", answer, 0.15 if i == 0 else 1.0)]
     return Dialogue("pattern", tuple(turns))
-
-
-CHAT = (
-    ("hello|hi|hey|good morning|good day", "Hello! How can I help you?"),
-    ("how are you?|how do you do?|are you well?", "I am well, thank you. And you?"),
-    (
-        "who are you?|what are you?|what is your name?|tell me about yourself",
-        "I am a very small language model.",
-    ),
-    ("thank you|thanks|many thanks|thanks a lot", "You are welcome!"),
-    ("bye|goodbye|see you|see you later|good night", "Goodbye!"),
-    (
-        "what can you do?|how can you help me?|what are you good at?",
-        "I can sort messages, find things in a text and change its form.",
-    ),
-    (
-        "can you do sums?|what is the news?|what is the capital of France?|who won the match?",
-        "I am too small to know that.",
-    ),
-    ("you are nice|well done|good job|great", "Thank you! That is kind."),
-    ("are you a person?|are you human?|are you real?", "No, I am a very small language model."),
-    ("tell me a joke|say something funny", "I am too small for jokes."),
-)
-
-
-def chat(source: Source) -> Dialogue:
-    rng = source.rng
-    turns: list[Turn] = []
-    for asks, answer in rng.sample(CHAT, rng.choice((1, 1, 2, 3))):
-        question = rng.choice(asks.split("|"))
-        if rng.random() < 0.5:
-            question = question[0].upper() + question[1:]
-        turns += [Turn("user", question), Turn("assistant", answer, 0.5)]
-    return Dialogue("chat", tuple(turns))
-
-
-__all__ = ["answer_from_text", "chat", "continue_pattern", "copy", "extract", "look_up", "reformat"]
