@@ -61,5 +61,6 @@ def _in_blocks(content: Iterable[bytes]) -> Iterator[bytes]:
 
 async def _in_request_thread(blocks: Iterator[bytes]) -> AsyncIterator[bytes]:
     """Given a plain iterator, Django's ASGI handler would read all of it into memory before the first byte is sent."""
-    while (block := await sync_to_async(next)(blocks, None)) is not None:
+    read = sync_to_async(lambda: next(blocks, None))
+    while (block := await read()) is not None:
         yield block

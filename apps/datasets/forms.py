@@ -81,7 +81,7 @@ class CommitForm(forms.Form):
 
     @property
     def keep_duplicates(self) -> bool:
-        return self.cleaned_data["duplicates"] == "keep"
+        return bool(self.cleaned_data["duplicates"] == "keep")
 
 
 class FreezeForm(forms.Form):

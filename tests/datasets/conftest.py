@@ -56,13 +56,15 @@ def work() -> Callable[[], list[Operation]]:
 @pytest.fixture
 def rob(client_of, people) -> Client:
     """The browser of a reviewer, who may edit data."""
-    return client_of(people.rob)
+    browser: Client = client_of(people.rob)
+    return browser
 
 
 @pytest.fixture
 def vic(client_of, people) -> Client:
     """The browser of a viewer."""
-    return client_of(people.vic)
+    browser: Client = client_of(people.vic)
+    return browser
 
 
 def as_file(content: bytes, name: str = "tickets.jsonl") -> BytesIO:

@@ -23,7 +23,8 @@ commits = pytest.mark.django_db(
 def page_of(client, record: Import) -> str:
     response = client.get(record.get_absolute_url())
     assert response.status_code == 200
-    return response.content.decode()
+    page: str = response.content.decode()
+    return page
 
 
 @commits

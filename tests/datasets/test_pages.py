@@ -14,7 +14,8 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 @pytest.fixture
 def version(dataset_of, freeze) -> Version:
-    return freeze(dataset_of(tickets(120)))
+    frozen: Version = freeze(dataset_of(tickets(120)))
+    return frozen
 
 
 def places(project, version):

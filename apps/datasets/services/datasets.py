@@ -72,7 +72,7 @@ def dataset_delete(*, dataset: Dataset, actor: User) -> None:
             ImportProblem.objects.filter(import_record__in=imports),
             imports,
         ):
-            rows._raw_delete(rows.db)  # type: ignore[attr-defined]  # nothing else hangs on them
+            rows._raw_delete(rows.db)  # nothing else hangs on them
         locked.delete()
 
 

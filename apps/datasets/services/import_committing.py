@@ -1,5 +1,7 @@
 """Moving staged rows into the dataset: all in one transaction, or none."""
 
+from typing import Any
+
 from django.db import connection, transaction
 from django.db.models import F
 from django.utils import timezone
@@ -70,7 +72,7 @@ def import_commit_stopped(*, import_record: Import, operation: Operation) -> Non
 
 def _add_lines(import_record: Import, after: int, until: int) -> int:
     statement = _INSERT.format(kept="" if import_record.keep_duplicates else _NOT_A_DUPLICATE)
-    parameters = {
+    parameters: dict[str, Any] = {
         "dataset": import_record.dataset_id,
         "import": import_record.pk,
         "after": after,

@@ -105,7 +105,7 @@ def import_discard(*, import_record: Import, actor: User) -> None:
 
 def staged_rows_delete(import_record: Import) -> None:
     rows = ImportRow.objects.filter(import_record=import_record)
-    rows._raw_delete(rows.db)  # type: ignore[attr-defined]  # no other table refers to staged rows
+    rows._raw_delete(rows.db)  # no other table refers to staged rows
 
 
 def _start_check(import_record: Import, actor: User | None) -> None:

@@ -83,7 +83,7 @@ def version_freeze_stopped(*, version: Version, operation: Operation) -> None:
     transition(version, VersionState.FAILED, error=error)
 
 
-def _example_batches(version: Version) -> Iterator[list[tuple[int, str, bytes]]]:
+def _example_batches(version: Version) -> Iterator[list[tuple[int, str, Any]]]:
     """All rows by one statement, so of one moment, in the order in which they came."""
     rows = (
         Example.objects.filter(dataset_id=version.dataset_id)
@@ -96,7 +96,7 @@ def _example_batches(version: Version) -> Iterator[list[tuple[int, str, bytes]]]
 
 
 def _take(
-    rows: _Rows, batch: list[tuple[int, str, bytes]], group_path: str, tokenizer: ChatTokenizer | None
+    rows: _Rows, batch: list[tuple[int, str, Any]], group_path: str, tokenizer: ChatTokenizer | None
 ) -> None:
     chats = []
     for pk, content_hash, raw in batch:

@@ -103,7 +103,9 @@ def detail(request: ProjectRequest, pk: int) -> HttpResponse:
     elif tab == "imports":
         context["imports"] = list(imports_of(request.project).filter(dataset=dataset).order_by("-pk")[:100])
     else:
-        source = imports_of(request.project).filter(dataset=dataset, pk=_number(request, "source")).first()
+        source = (
+            imports_of(request.project).filter(dataset=dataset, pk=_number(request, "source") or 0).first()
+        )
         context["source"] = source
         context["page"] = examples_page(dataset, request.GET, source_id=source.pk if source else None)
     return render_partial(request, "datasets/detail.html", context, partials=["rows"])
