@@ -208,7 +208,7 @@ class Example(models.Model):
             models.Index(fields=["dataset", "id"], name="example_page"),
             models.Index(fields=["dataset", "content_hash"], name="example_content"),
             models.Index(fields=["source", "id"], name="example_source_page"),
-            GinIndex(fields=["words"], name="example_words", fastupdate=False),
+            GinIndex(fields=["words"], name="example_words"),
         ]
 
     def __str__(self) -> str:

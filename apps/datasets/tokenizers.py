@@ -3,12 +3,13 @@
 from functools import lru_cache
 from pathlib import Path
 
+from apps.core.bundled_model import model_location
 from apps.core.chat_tokens import ChatTokenizer, ChatTokensError
 
 
 def tokenizer_of(base_model: str) -> tuple[ChatTokenizer | None, str]:
     """The tokenizer of a model directory, or None and the reason why tokens stay unknown."""
-    directory = Path(base_model)
+    directory = Path(model_location(base_model))
     tokenizer_file = directory / "tokenizer.json"
     if not tokenizer_file.is_file():
         return None, (

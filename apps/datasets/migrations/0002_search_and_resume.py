@@ -97,7 +97,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name='example',
-            index=django.contrib.postgres.indexes.GinIndex(fastupdate=False, fields=['words'], name='example_words'),
+            index=django.contrib.postgres.indexes.GinIndex(fields=['words'], name='example_words'),
         ),
         migrations.AddIndex(
             model_name='importproblem',
