@@ -8,7 +8,6 @@ from django.utils.safestring import SafeString
 from apps.accounts.models import ApiKey, Invitation, Membership, User, Workspace
 from apps.core.admin import ReadOnlyAdmin, link_to_page
 
-
 # Rights come from roles in workspaces; groups would only confuse.
 admin.site.unregister(Group)
 

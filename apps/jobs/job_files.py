@@ -6,6 +6,7 @@ from typing import Any, cast
 
 from django.conf import settings
 
+from apps.core.bundled_model import model_location
 from apps.core.errors import PortalError
 from apps.datasets.models import Split
 from apps.datasets.selectors import version_rows_jsonl
@@ -61,7 +62,7 @@ def training_request(*, job: TrainingJob, directory: Path, resume: bool) -> Trai
     base = job.configuration["base_model"]
     return TrainingRequest(
         job_id=str(job.pk),
-        base_model=base["reference"],
+        base_model=model_location(base["reference"]),
         base_revision=base["revision"] or None,
         train_file=directory / TRAIN_FILE,
         validation_file=validation if validation.is_file() else None,

@@ -1,14 +1,14 @@
-from django.conf import settings
 from django.db import models
 from django.urls import reverse
 
 from apps.accounts.models import User, Workspace
+from apps.core.bundled_model import BUNDLED_MODEL
 from apps.core.models import TimeStampedModel
 
 
 def default_base_model() -> str:
     """The model that ships with the product, unless the operator names another."""
-    return str(settings.FTPORTAL_BASE_MODEL)
+    return BUNDLED_MODEL
 
 
 class Project(TimeStampedModel):

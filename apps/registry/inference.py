@@ -1,10 +1,13 @@
 """From a variant to the provider that answers for it."""
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import Any
 
 from django.conf import settings
 
 from apps.artifacts.storage import blob_open
+from apps.core.bundled_model import model_location
 from apps.core.errors import PortalError
 from apps.providers.contracts import ChatRequest, InferenceProvider, ModelReference
 from apps.providers.registry import inference_provider
@@ -31,9 +34,9 @@ def variant_provider(variant: Variant) -> InferenceProvider:
 def provider_for(name: str) -> InferenceProvider:
     """An inference provider with the address that the operator configured for it."""
     if name != "local":
-        return inference_provider(name)
+        return _provider(name)
     url = settings.FTPORTAL_INFERENCE_URL
-    return inference_provider(
+    return _provider(
         name,
         inference_url=url,
         inference_socket=None if url else settings.FTPORTAL_INFERENCE_SOCKET,
@@ -41,18 +44,24 @@ def provider_for(name: str) -> InferenceProvider:
     )
 
 
+@lru_cache(maxsize=8)
+def _provider(name: str, **options: Any) -> InferenceProvider:
+    """One a process and address: it keeps its connections open, and is safe to share between threads."""
+    return inference_provider(name, **options)
+
+
 def model_reference(variant: Variant) -> ModelReference:
     """Which weights answer, as providers name them."""
     base, version = variant.base_model, variant.model_version
     if version is None:
-        return ModelReference(kind="base", base=base.reference)
+        return ModelReference(kind="base", base=model_location(base.reference))
     if version.provider_model:
         return ModelReference(provider_model=version.provider_model)
     if version.artifact is None or version.artifact.sha256 is None:
         raise ModelMissingError(f"The weights of {version.name} are missing, so it cannot be asked.")
     return ModelReference(
         kind="adapter" if version.kind == ModelKind.ADAPTER else "full",
-        base=base.reference,
+        base=model_location(base.reference),
         artifact_sha256=version.artifact.sha256,
     )
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from apps.core.bundled_model import model_location
 from apps.core.errors import PortalError
 
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(?:/[A-Za-z0-9][\w.-]*)?")
@@ -39,6 +40,7 @@ def is_directory_reference(reference: str) -> bool:
 
 def read_model_facts(reference: str) -> ModelFacts:
     """The facts of a model directory; of a hub id only its name. Raises `ModelReferenceError` for anything else."""
+    reference = model_location(reference)
     if not is_directory_reference(reference):
         if not HUB_ID.fullmatch(reference):
             raise ModelReferenceError(
