@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 
 from apps.evaluations.models import Comparison
@@ -11,15 +13,15 @@ from tests.evaluations.worlds import World, build_world, decide_with
 def make_world(project, people):
     """`make_world(train=…, test=…, groups=…)`"""
 
-    def make(**options) -> World:
+    def make(**options: Any) -> World:
         return build_world(project, people.lea, **options)
 
     return make
 
 
 @pytest.fixture
-def world(make_world) -> World:
-    return make_world()
+def world(project, people) -> World:
+    return build_world(project, people.lea)
 
 
 @pytest.fixture

@@ -65,6 +65,7 @@ def test_items_start_where_they_disagree_with_regressions_first(done, client_of,
 
 def test_a_cell_of_the_confusion_matrix_leads_to_its_rows(done, client_of, people, project):
     run = Run.objects.get(suite=done.suite, variant=done.candidate)
+    assert run.metrics is not None
     matrix = run.metrics["labels"]["category"]["confusion"]
     assert matrix["columns"][-1] == "(invalid)"  # the hostile answer names no category
     client = client_of(people.vic)
@@ -226,7 +227,7 @@ def test_a_bad_file_of_items_is_refused_with_its_lines(client_of, people, projec
 def test_what_belongs_to_others_is_not_found(done, client_of, people, project, other_workspace):
     from apps.projects.models import Project
 
-    item = SuiteItem.objects.filter(suite=done.suite).first()
+    item = SuiteItem.objects.get(suite=done.suite, position=1)
     theirs = Project.objects.create(workspace=other_workspace, name="Theirs", slug="theirs")
     paths = [
         ("comparison", done.pk),

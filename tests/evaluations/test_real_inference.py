@@ -76,7 +76,7 @@ def program(tmp_path, settings):
 @pytest.fixture
 def real_world(make_world, tmp_path_factory) -> World:
     """The tuned model is a second random model: other weights, other answers."""
-    world = make_world(train=8, test=12)
+    world: World = make_world(train=8, test=12)
     base_directory = make_model(tmp_path_factory.mktemp("base"))
     tuned_directory = make_model(tmp_path_factory.mktemp("tuned"), hidden=32)
     packed = BytesIO()

@@ -1,4 +1,5 @@
 import threading
+from typing import Any
 
 import pytest
 from django.db import IntegrityError, connection, transaction
@@ -45,6 +46,7 @@ def test_a_comparison_runs_from_questions_to_its_verdict(world, work, inference)
     assert len(inference.asked) == 360 == inference.asked.total() == Answer.objects.count()
     assert list(inference.models.values()) == [b"not really weights"]
     run = Run.objects.get(suite=comparison.suite, variant=comparison.candidate)
+    assert run.metrics is not None
     assert run.metrics["exact"]["right"] == 60
     assert run.metrics["labels"]["category"]["macro_f1"] == 1.0
     assert run.metrics["tokens"] == {"prompt": 720, "completion": 300, "missing": 0, "calls": 60}
@@ -96,6 +98,7 @@ def test_a_refused_question_is_unscored_with_its_reason(small, work, inference):
     assert (answer.exact, answer.format_ok, answer.fields, answer.text) == (None, None, None, "")
     assert answer.error == "The conversation is longer than the model's context."
     metrics = Run.objects.get(pk=answer.run_id).metrics
+    assert metrics is not None
     assert (metrics["unscored"], metrics["exact"]["right"], metrics["exact"]["scored"]) == (1, 19, 19)
     assert Verdict.from_dict(comparison.verdict).comparisons[0].unscored_candidate == 1
 
@@ -192,7 +195,13 @@ def test_the_verdict_cannot_be_changed(small, work, inference):
     inference.script = only_tuned_knows
     comparison = work(small.comparison(small.suite()))
     assert comparison.verdict_hash == Verdict.from_dict(comparison.verdict).hash
-    for change in ({"sentence": "It loses."}, {"verdict": {}}, {"state": "queued"}, {"outcome": "loses"}):
+    changes: tuple[dict[str, Any], ...] = (
+        {"sentence": "It loses."},
+        {"verdict": {}},
+        {"state": "queued"},
+        {"outcome": "loses"},
+    )
+    for change in changes:
         with pytest.raises(IntegrityError), transaction.atomic():
             Comparison.objects.filter(pk=comparison.pk).update(**change)
     with pytest.raises(ConflictError, match="can no longer be done"):

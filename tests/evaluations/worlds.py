@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import dataclass
+from typing import Any
 
 from django.utils import timezone
 
@@ -26,7 +27,7 @@ CATEGORIES = ["billing", "shipping", "account", "bug"]
 PRIORITIES = ["P1", "P2", "P3"]
 
 
-def ticket(number: int) -> dict:
+def ticket(number: int) -> dict[str, Any]:
     """Two labelled fields; the labels follow from the number."""
     category, priority = CATEGORIES[number % 4], PRIORITIES[number % 3]
     return {

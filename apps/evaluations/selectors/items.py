@@ -144,7 +144,7 @@ def _paired(suite: Suite, baseline: Run, candidate: Run) -> QuerySet[Any]:
             base_right=Coalesce(F("base__exact"), Value(False)),
         )
     )
-    return right.annotate(
+    flipped: QuerySet[Any] = right.annotate(
         flip_rank=Case(
             When(base_right=True, tuned_right=False, then=Value(0)),
             When(base_right=False, tuned_right=True, then=Value(1)),
@@ -152,11 +152,13 @@ def _paired(suite: Suite, baseline: Run, candidate: Run) -> QuerySet[Any]:
             default=Value(3),
             output_field=IntegerField(),
         )
-    ).annotate(
+    )
+    keyed: QuerySet[Any] = flipped.annotate(
         sort_key=F("flip_rank") * Value(_POSITIONS, output_field=BigIntegerField())
         + F("position")
         + Value(1, output_field=BigIntegerField())
     )
+    return keyed
 
 
 def _filtered(rows: QuerySet[Any], wanted: ItemFilter) -> QuerySet[Any]:
