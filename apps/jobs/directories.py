@@ -5,7 +5,7 @@ from typing import Protocol, cast
 
 from django.conf import settings
 
-from apps.providers.contracts import TrainingEvent, TrainingRequest, TrainingResult
+from apps.providers.contracts import TrainingEvent, TrainingProgress, TrainingRequest, TrainingResult
 from apps.providers.registry import training_provider
 
 
@@ -13,6 +13,7 @@ class SupervisedTrainer(Protocol):
     """What supervising a trainer on this machine takes, beyond what every provider offers."""
 
     def submit(self, request: TrainingRequest) -> str: ...
+    def poll(self, handle: str, *, cursor: str = "") -> TrainingProgress: ...
     def result(self, handle: str) -> TrainingResult: ...
     def is_running(self, job_dir: Path) -> bool: ...
     def terminate(self, job_dir: Path) -> bool: ...

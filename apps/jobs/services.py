@@ -204,11 +204,10 @@ def job_progress_reset(*, job: TrainingJob) -> None:
     job.refresh_from_db()
 
 
-def job_restart_note(*, job: TrainingJob) -> int:
-    """One more start of the trainer after it ended by itself; how many there have been."""
+def job_restart_note(*, job: TrainingJob) -> None:
+    """One more start of the trainer after it ended by itself."""
     TrainingJob.objects.filter(pk=job.pk).update(restarts=models.F("restarts") + 1, updated_at=timezone.now())
     job.refresh_from_db(fields=["restarts"])
-    return job.restarts
 
 
 def job_log_note(*, job: TrainingJob, tail: str) -> None:

@@ -33,7 +33,7 @@ QUIET_SECONDS = 0.5
 """At most one look at the database in this time, however much happens."""
 STREAM_SECONDS = 1800
 """A stream ends after this long and the browser opens the next: nothing is held for ever."""
-FRAGMENTS = ("job-status", "job-checkpoints", "job-log")
+FRAGMENTS = ("job-status", "job-checkpoints", "job-facts", "job-log")
 
 
 @project_view(Permission.VIEW)

@@ -17,6 +17,7 @@ from django.db import InterfaceError, OperationalError, connection
 from apps.artifacts.models import Blob
 from apps.artifacts.storage import blob_store_file
 from apps.core.errors import PortalError
+from apps.core.formatting import format_duration
 from apps.jobs.directories import job_directory, local_trainer, pack_model
 from apps.jobs.ingest import events_ingest
 from apps.jobs.job_files import data_files_write, training_request
@@ -145,8 +146,9 @@ class Supervisor:
         elif self._silence() > settings.FTPORTAL_TRAINING_SILENCE_SECONDS:
             self._trainer.kill(self._directory)
             raise TrainingFailedError(
-                f"The trainer reported nothing for {settings.FTPORTAL_TRAINING_SILENCE_SECONDS // 60} minutes and was "
-                "stopped. Its log may say what it waited for; a smaller batch or a shorter maximum length may help."
+                f"The trainer reported nothing for {format_duration(settings.FTPORTAL_TRAINING_SILENCE_SECONDS)}"
+                " and was stopped. Its log may say what it waited for; a smaller batch or a shorter maximum"
+                " length may help."
             )
         self._report()
         return False
@@ -193,16 +195,14 @@ class Supervisor:
         """The trainer is gone and said nothing final, or was asked to stop by somebody else: go on from its last
         checkpoint. What happened while nobody watched (a machine that went down) is not counted against the job."""
         if not attached:
-            restarts = (
-                job_restart_note(job=self._job) if self._job.restarts < MAX_RESTARTS else MAX_RESTARTS + 1
-            )
-            if restarts > MAX_RESTARTS:
+            if self._job.restarts >= MAX_RESTARTS:
+                failure = self._trainer.poll(str(self._directory)).failure
                 raise TrainingFailedError(
-                    f"The trainer ended without a reason {MAX_RESTARTS + 1} times"
-                    f" (last at step {self._step}), so this was given up. The log below shows its last words; "
-                    "a machine that runs out of memory is the usual cause: try a smaller batch or a shorter maximum "
-                    "length."
+                    f"{failure.message if failure else 'The trainer was stopped from outside.'} It ended like this"
+                    f" {MAX_RESTARTS + 1} times, last at step {self._step}, so it was given up. If the machine ran"
+                    " out of memory, a smaller batch or a shorter maximum length helps."
                 )
+            job_restart_note(job=self._job)
         self._message = "Starting again from the last checkpoint"
         self._submit(resume=True)
 

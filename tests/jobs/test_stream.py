@@ -1,5 +1,6 @@
 """The live stream through a real web server, while points arrive and the job ends."""
 
+import contextlib
 import os
 import socket
 import subprocess
@@ -40,8 +41,8 @@ def server(tmp_path):
     )
     process = subprocess.Popen(
         [sys.executable, "-m", "uvicorn", "test_site:application", "--port", str(port), "--lifespan", "off",
-         "--log-level", "warning"],
-        env=os.environ | {"PYTHONPATH": f"{tmp_path}{os.pathsep}{settings.BASE_DIR}"},
+         "--log-level", "warning", "--timeout-graceful-shutdown", "1"],
+        env=os.environ | {"FTPORTAL_DEBUG": "1", "PYTHONPATH": f"{tmp_path}{os.pathsep}{settings.BASE_DIR}"},
     )  # fmt: skip
     base = f"http://127.0.0.1:{port}"
     deadline = time.monotonic() + 60
@@ -69,7 +70,10 @@ class Listener:
         threading.Thread(target=self._read, daemon=True).start()
 
     def _read(self) -> None:
-        with httpx.stream("GET", self._url, cookies=self._cookies, timeout=60) as response:
+        with (
+            contextlib.suppress(httpx.TransportError),  # the server ends with the test
+            httpx.stream("GET", self._url, cookies=self._cookies, timeout=60) as response,
+        ):
             self.status = response.status_code
             name, data = "", []
             for line in response.iter_lines():
@@ -130,6 +134,8 @@ def test_points_state_and_end_reach_a_viewer(watched):
 
 
 def test_many_viewers_hold_no_connection_and_no_growing_crowd_of_threads(watched, server):
+    """The server's pool has 16 connections: were they held by viewers, the 17th would wait in vain."""
+    assert settings.DATABASES["default"]["OPTIONS"]["pool"]["max_size"] == 16
     job, listen = watched
     report(job, 0, 1)
     viewers = [listen() for _ in range(40)]
@@ -139,11 +145,6 @@ def test_many_viewers_hold_no_connection_and_no_growing_crowd_of_threads(watched
         report(job, step - 1, step)
     for viewer in viewers:
         viewer.wait_for("metrics", "4")
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
-        )
-        assert cursor.fetchone()[0] <= 12
     # One thread for each request while it is open, and the shared pool of at most 36.
     assert psutil.Process(server[1]).num_threads() < 40 + 60
     TrainingJob.objects.filter(pk=job.pk).update(state=JobState.CANCELLED, finished_at=timezone.now())

@@ -163,7 +163,7 @@ def test_a_trainer_that_crashes_again_and_again_fails_the_job_with_its_log(start
     job = start(**SHORT_RUN)
     run(job)
     assert job.state == JobState.FAILED
-    assert "3 times" in job.error
+    assert "ended like this 3 times" in job.error
     assert job.restarts == supervision.MAX_RESTARTS
     assert "Python" in job.log_tail
     assert "Python" in text_of(job.log)

@@ -20,9 +20,9 @@ def setting(value: Any) -> str:
 
 
 @register.filter
-def known_setting(value: Any) -> str:
-    """The same, for a figure that may not be known yet."""
-    return UNKNOWN if value is None else shown(value)
+def significant(value: float | None) -> str:
+    """A figure to three significant digits; its size may be anything: 0.0017919 -> 0.00179."""
+    return UNKNOWN if value is None else shown(float(f"{value:.3g}"))
 
 
 @register.filter
