@@ -73,12 +73,21 @@ def program(tmp_path, settings):
     program.kill()
 
 
+def turn_round(weights: Path) -> None:
+    from safetensors.torch import load_file, save_file
+
+    tensors = load_file(weights)
+    tensors["model.norm.weight"] *= -1
+    save_file(tensors, weights, metadata={"format": "pt"})
+
+
 @pytest.fixture
 def real_world(make_world, tmp_path_factory) -> World:
-    """The tuned model is a second random model: other weights, other answers."""
+    """The tuned model is the base model turned round: it prefers what the base likes least."""
     world: World = make_world(train=8, test=12)
     base_directory = make_model(tmp_path_factory.mktemp("base"))
-    tuned_directory = make_model(tmp_path_factory.mktemp("tuned"), hidden=32)
+    tuned_directory = make_model(tmp_path_factory.mktemp("tuned"))
+    turn_round(tuned_directory / "model.safetensors")
     packed = BytesIO()
     pack_directory(tuned_directory, packed)
     world.base = base_model_ensure(

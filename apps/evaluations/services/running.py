@@ -47,6 +47,8 @@ def comparison_run(*, comparison: Comparison, progress: Progress) -> None:
     done = _answered([planned.run for planned in plan])
     progress.report(done, total=total, unit="answers", message="Counting what is missing", force=True)
     for planned in plan:
+        # Another comparison may have finished it in the meantime.
+        planned.run.refresh_from_db(fields=["finished_at"])
         if not planned.run.is_finished:
             done = _run_ask(planned, progress, done)
             run_finish(run=planned.run)
