@@ -25,7 +25,7 @@ SHORT_RUN = {"epochs": 2.0, "batch_size": 4, "evaluation_steps": 4, "seed": 7, "
 
 @pytest.fixture(scope="session")
 def tiny_model(tmp_path_factory) -> Path:
-    directory = tmp_path_factory.mktemp("base") / "tiny-llama"
+    directory: Path = tmp_path_factory.mktemp("base") / "tiny-llama"
     # In a process of its own: torch stays out of the tests' process.
     code = "import sys; from tests.providers.tiny import make_model; make_model(sys.argv[1], hidden=32, layers=1)"
     subprocess.run([sys.executable, "-c", code, str(directory)], check=True, capture_output=True)

@@ -1,12 +1,19 @@
 """Recommended values (project's domain notes: about 1e-5 full, LoRA ten times more, 1 to 3 epochs) and limits."""
 
+from typing import Any
+
 import pytest
 
 from apps.jobs.hyperparameters import HyperparameterError, recommend, resolve
 
 
 def values(**changes):
-    facts = {"method": "lora", "parameters": 7_000_000_000, "context_length": 2048, "rows": 1000}
+    facts: dict[str, Any] = {
+        "method": "lora",
+        "parameters": 7_000_000_000,
+        "context_length": 2048,
+        "rows": 1000,
+    }
     return {name: item.value for name, item in recommend(**(facts | changes)).items()}
 
 

@@ -22,7 +22,7 @@ from apps.jobs.services import job_cancel
 from apps.operations.models import Operation, OperationState
 from apps.operations.services import operation_run, operations_reconcile
 from tests.jobs.conftest import LONG_RUN, SHORT_RUN, operation_of
-from tests.jobs.trainers import kill_hard, supervise, trainer_pid, wait_until
+from tests.jobs.trainers import kill_hard, running_trainer, supervise, trainer_pid, wait_until
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.integration]
 
@@ -53,7 +53,7 @@ def steps_of(job) -> list[int]:
 
 def reached(job, step: int) -> bool:
     job.refresh_from_db()
-    return job.step >= step
+    return bool(job.step >= step)
 
 
 def names_in(blob) -> set[str]:
@@ -145,7 +145,7 @@ def test_a_killed_trainer_goes_on_from_its_checkpoint(start):
     job = start(**(LONG_RUN | {"epochs": 10.0, "evaluation_steps": 10}))
     thread = in_background(job)
     wait_until(lambda: job.checkpoints.filter(step__gte=10).exists() and reached(job, 12), "a checkpoint")
-    kill_hard(trainer_pid(job))
+    kill_hard(running_trainer(job))
     thread.join()
     job.refresh_from_db()
     assert job.state == JobState.SUCCEEDED, job.error
@@ -185,7 +185,7 @@ def test_cancelling_takes_seconds_and_keeps_a_checkpoint(start, people):
     job = start(**LONG_RUN)
     thread = in_background(job)
     wait_until(lambda: reached(job, 5), "five steps")
-    pid = trainer_pid(job)
+    pid = running_trainer(job)
     asked = timezone.now()
     job_cancel(job=job, by=people.ann)
     thread.join()
@@ -214,7 +214,7 @@ def test_a_trainer_that_says_nothing_is_given_up(start, settings):
     job = start(**LONG_RUN)
     thread = in_background(job)
     wait_until(lambda: reached(job, 1), "the first step")
-    os.kill(trainer_pid(job), signal.SIGSTOP)
+    os.kill(running_trainer(job), signal.SIGSTOP)
     settings.FTPORTAL_TRAINING_SILENCE_SECONDS = 2
     thread.join()
     job.refresh_from_db()

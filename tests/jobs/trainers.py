@@ -28,6 +28,12 @@ def trainer_pid(job: TrainingJob) -> int | None:
     return process.pid if process else None
 
 
+def running_trainer(job: TrainingJob) -> int:
+    pid = trainer_pid(job)
+    assert pid is not None, "no trainer is running"
+    return pid
+
+
 def supervise(operation_id: int) -> "subprocess.Popen[bytes]":
     """The work of a worker, in a process that can be killed. It uses this test's database."""
     code = (
