@@ -121,7 +121,7 @@ def test_an_unfinished_line_is_left_for_the_next_read(tmp_path: Path) -> None:
 def test_the_log_tail_starts_at_a_line(tmp_path: Path) -> None:
     (tmp_path / "log.txt").write_text("first line\nsecond line\nthird\n")
 
-    assert log_tail(tmp_path, 20) == "third\n"
+    assert log_tail(tmp_path, 12) == "third\n"
     assert log_tail(tmp_path / "nowhere") == ""
 
 

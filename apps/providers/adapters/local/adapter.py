@@ -136,7 +136,7 @@ class LocalProvider:
         # Asked before reading: what an ended trainer wrote is then all there to be read.
         running = process.is_running(job_dir)
         events, offset = read_events(job_dir, int(cursor or 0))
-        final = self._last_final(job_dir)
+        final = None if running else self._last_final(job_dir)
         if running:
             state, failure = TrainingState.RUNNING, None
         elif final is None:
