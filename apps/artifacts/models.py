@@ -6,7 +6,8 @@ from django.db import models
 class Blob(models.Model):
     """Content-addressed bytes, cut into chunks. Complete once `sha256` is set; then never changed."""
 
-    sha256 = models.CharField(max_length=64, unique=True, null=True, editable=False)
+    # Null while the bytes come in: empty texts would collide in the unique index.
+    sha256 = models.CharField(max_length=64, unique=True, null=True, editable=False)  # noqa: DJ001
     size = models.BigIntegerField(default=0, help_text="Bytes")
     content_type = models.CharField(max_length=100, default="application/octet-stream")
     created_at = models.DateTimeField(auto_now_add=True)

@@ -1,4 +1,4 @@
-"""The base model that ships: known by its name everywhere, found in this installation's directory where it is loaded."""
+"""The base model that ships: stored by its name, found in this installation's directory when it is loaded."""
 
 from django.conf import settings
 

@@ -20,6 +20,7 @@ def home(request: UserRequest) -> HttpResponseBase:
 @project_view(Permission.VIEW)
 def project_overview(request: ProjectRequest) -> HttpResponse:
     standing = standing_of(request.project)
+    request.standing = standing  # type: ignore[attr-defined]
     step = next_step(request.project, standing)
     context = {
         "standing": standing,
