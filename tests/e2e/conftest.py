@@ -1,12 +1,12 @@
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from tests.e2e.browser import ARGUMENTS, Watch, executable
 from tests.integration.stack import Together, running_together
 
-PATIENCE = 15_000.0  # milliseconds, for anything that needs no background work
+PATIENCE = 30_000.0  # milliseconds, for anything that needs no background work
 
 
 @pytest.fixture(scope="session")
@@ -28,6 +28,7 @@ def browser() -> Iterator[Browser]:
 def context(browser: Browser, together: Together) -> Iterator[BrowserContext]:
     context = browser.new_context(base_url=together.url, viewport={"width": 1440, "height": 900})
     context.set_default_timeout(PATIENCE)
+    expect.set_options(timeout=PATIENCE)
     yield context
     context.close()
 

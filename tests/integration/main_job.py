@@ -8,7 +8,7 @@ from tests.integration.pages import Page, Visitor
 from tests.integration.rows import distinct_tickets, jsonl
 from tests.integration.stack import Stack
 
-PATIENCE = 90.0  # seconds for a small piece of background work on a busy machine
+PATIENCE = 180.0  # seconds for a small piece of background work on a busy machine
 QUICK_TRAINING = {
     "epochs": "1",
     "batch_size": "8",

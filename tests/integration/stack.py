@@ -25,7 +25,7 @@ from ftportal.environment import embedded_database_url, load, run_directory_for
 from tests.ftportal.running import ROOT, free_port, ftportal, processes_of, variables, wait_for
 from tests.integration.pages import Visitor
 
-COME_UP = 120.0  # seconds, on a busy machine
+COME_UP = 180.0  # seconds, on a busy machine
 GO_DOWN = 60.0
 QUICK = {
     "FTPORTAL_HEARTBEAT_SECONDS": "1",
@@ -184,15 +184,11 @@ class Apart(Stack):
             PYTHONUNBUFFERED="1",
             **QUICK,
         )
+        home.mkdir(mode=0o700)
         environment = load(self._variables)
-        claim = stack.enter_context(Claim.acquire(self._made(home)))
+        claim = stack.enter_context(Claim.acquire(home))
         stack.enter_context(services_running(environment, claim, durable=False))  # Postgres alone
         self._prepare()
-
-    @staticmethod
-    def _made(home: Path) -> Path:
-        home.mkdir(mode=0o700)
-        return home
 
     def _prepare(self) -> None:
         self.start_redis()
@@ -217,6 +213,12 @@ class Apart(Stack):
         ]  # fmt: skip
         self._spawn("redis", command)
 
+    def redis_is_down(self) -> bool:
+        return not self._runs("redis")
+
+    def _runs(self, name: str) -> bool:
+        return name in self._programs and self._programs[name].poll() is None
+
     def start(self, *names: str) -> None:
         for name in names:
             self._spawn(name, ftportal("run", name))
@@ -233,9 +235,6 @@ class Apart(Stack):
                 start_new_session=True,
             )
 
-    def pid(self, name: str) -> int:
-        return self._programs[name].pid
-
     def kill(self, *names: str) -> None:
         """kill -9 a program with the children of its own group; a trainer has a group of its own."""
         for name in names:
@@ -246,9 +245,7 @@ class Apart(Stack):
 
     def ensure(self, *names: str) -> None:
         """Start what does not run, and wait for it."""
-        missing = [
-            name for name in names if name not in self._programs or self._programs[name].poll() is not None
-        ]
+        missing = [name for name in names if not self._runs(name)]
         if not missing:
             return
         self.start(*missing)

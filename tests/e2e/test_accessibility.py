@@ -1,0 +1,194 @@
+"""Every main page, in light and dark, narrow and wide: axe finds nothing serious, and the keyboard gets everywhere."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, ViewportSize, expect
+
+from tests.e2e.screens import SignIn
+from tests.integration.main_job import Work, new_project
+from tests.integration.rows import distinct_tickets, general_items, jsonl, row
+from tests.integration.stack import Together
+
+pytestmark = pytest.mark.e2e
+
+AXE = Path(__file__).resolve().parents[2] / "node_modules" / "axe-core" / "axe.min.js"
+STANDARDS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
+SERIOUS = {"serious", "critical"}
+NARROW: ViewportSize = {"width": 360, "height": 800}
+WIDE: ViewportSize = {"width": 1440, "height": 900}
+
+
+@pytest.fixture(scope="session")
+def places(together: Together) -> dict[str, str]:
+    """A project with one of everything, and the address of each of its pages."""
+    work = new_project(together, "One of everything")
+    waiting = work.import_number(
+        work.upload(jsonl([*distinct_tickets(3), row(("user", "Hello?"))]), "open.jsonl")
+    )
+    work.wait_for_import(waiting, "checked")
+    version = work.version_of_tickets(60)
+    job = work.train(version, max_steps="4", evaluation_steps="2")
+    model = work.wait_for_job(job, "succeeded")["model_version_id"]
+    form = work.visitor.get(f"{work.base}evaluate/suites/new/")
+    files = {"file": ("skills.jsonl", general_items(6))}
+    suite = work.visitor.submit(form, "Freeze the suite", files=files, name="Six skills").path
+    comparison = work.compare(
+        model,
+        suite=f"version:{version}",
+        general_suite=f"suite:{suite.rstrip('/').rsplit('/', 1)[-1]}",
+        few_shot="2",
+    )
+    work.wait_for_comparison(comparison, "done")
+    return {**addresses(work, waiting, version, job, model, comparison), "suite": suite}
+
+
+def addresses(
+    work: Work, waiting: int, version: int, job: int, model: int, comparison: int
+) -> dict[str, str]:
+    base, workspace = work.base, work.base.split("p/")[0]
+    stored = work.stack.row("SELECT * FROM datasets_version WHERE id = %s", version)
+    example = work.stack.value(
+        "SELECT min(id) FROM datasets_example WHERE dataset_id = %s", stored["dataset_id"]
+    )
+    item = work.stack.value(
+        "SELECT min(item.id) FROM evaluations_suiteitem item JOIN evaluations_comparison comparison"
+        " ON comparison.suite_id = item.suite_id WHERE comparison.id = %s",
+        comparison,
+    )
+    return {
+        "projects": workspace,
+        "members": f"{workspace}settings/members/",
+        "api keys": f"{workspace}settings/keys/",
+        "audit": f"{workspace}settings/audit/",
+        "background work": f"{workspace}operations/",
+        "account": "/account/",
+        "overview": base,
+        "settings": f"{workspace}p/{base.split('/p/')[1]}settings/",
+        "data": f"{base}data/",
+        "upload": f"{base}data/upload/",
+        "import": f"{base}data/imports/{waiting}/",
+        "rows": f"{base}data/datasets/{stored['dataset_id']}/",
+        "row": f"{base}data/rows/{example}/",
+        "freeze": f"{base}data/datasets/{stored['dataset_id']}/freeze/",
+        "version": f"{base}data/versions/{version}/",
+        "version rows": f"{base}data/versions/{version}/rows/",
+        "jobs": f"{base}train/",
+        "new job": f"{base}train/new/",
+        "job": f"{base}train/{job}/",
+        "models": f"{base}models/",
+        "model": f"{base}models/{model}/",
+        "comparisons": f"{base}evaluate/",
+        "new comparison": f"{base}evaluate/new/",
+        "comparison": f"{base}evaluate/{comparison}/",
+        "item": f"{base}evaluate/{comparison}/items/{item}/",
+        "provenance": f"{base}evaluate/{comparison}/provenance/",
+    }
+
+
+PAGES = [
+    "projects", "members", "api keys", "audit", "background work", "account", "overview", "settings", "data", "upload",
+    "import", "rows", "row", "freeze", "version", "version rows", "jobs", "new job", "job", "models", "model",
+    "comparisons", "new comparison", "comparison", "item", "provenance", "suite",
+]  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def signed_in_state(browser: Any, together: Together) -> Any:
+    """The cookies of somebody who signed in, for all tabs of these tests."""
+    context = browser.new_context(base_url=together.url)
+    page = context.new_page()
+    SignIn(page).enter(together.email, together.password)
+    expect(SignIn(page).title).to_have_text("Projects")
+    state = context.storage_state()
+    context.close()
+    return state
+
+
+@pytest.fixture
+def member(page: Page, signed_in_state: Any) -> Page:
+    page.context.add_cookies(signed_in_state["cookies"])
+    return page
+
+
+def violations(page: Page) -> list[str]:
+    if not page.evaluate("() => 'axe' in window"):
+        page.evaluate(AXE.read_text(encoding="utf-8"))
+    found = page.evaluate(
+        "(standards) => axe.run(document, {runOnly: standards, resultTypes: ['violations']})", STANDARDS
+    )
+    return [
+        f"{each['id']}: {each['help']}: {node['target']} {node['html'][:160]} {node['failureSummary'][:300]}"
+        for each in found["violations"]
+        if each["impact"] in SERIOUS
+        for node in each["nodes"][:4]
+    ]
+
+
+def assert_accessible(page: Page) -> None:
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+        expect(page.locator("html")).to_have_attribute("data-bs-theme", scheme)
+        for size in (WIDE, NARROW):
+            page.set_viewport_size(size)
+            assert violations(page) == [], f"{scheme}, {size['width']} px"
+    wide = page.evaluate("() => document.documentElement.scrollWidth")
+    assert wide <= NARROW["width"], f"the page is {wide} px wide on a screen of {NARROW['width']} px"
+
+
+def test_the_sign_in_page_is_accessible(page: Page):
+    page.goto("/sign-in/")
+    assert_accessible(page)
+
+
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("name", PAGES)
+def test_every_page_is_accessible(member: Page, places: dict[str, str], name: str):
+    response = member.goto(places[name])
+    assert response is not None
+    assert response.status == 200
+    assert_accessible(member)
+
+
+def test_a_missing_page_is_accessible(member: Page, watch: Any, places: dict[str, str]):
+    watch[0].expect(404, "/nowhere/")
+    member.goto(f"{places['overview']}nowhere/")
+    assert_accessible(member)
+
+
+@pytest.mark.parametrize(
+    "name", ["projects", "data", "rows", "upload", "new job", "jobs", "comparisons", "model"]
+)
+def test_the_keyboard_reaches_the_content_and_the_primary_action(
+    member: Page, places: dict[str, str], name: str
+):
+    member.goto(places[name])
+    member.keyboard.press("Tab")
+    expect(member.locator(":focus")).to_have_text("Skip to the content")
+    member.keyboard.press("Enter")
+    assert member.evaluate("() => document.activeElement.closest('#content') !== null")
+    for _ in range(60):
+        member.keyboard.press("Tab")
+        if member.evaluate("() => document.activeElement.matches('.btn-primary')"):
+            break
+    primary = member.locator(":focus")
+    expect(primary).to_have_class("btn btn-primary", timeout=1000)
+    outlined = primary.evaluate(
+        "(element) => { const style = getComputedStyle(element);"
+        " return style.outlineStyle !== 'none' || style.boxShadow !== 'none' }"
+    )
+    assert outlined, "one sees where the keyboard is"
+
+
+def test_a_question_mark_lists_the_keys(member: Page, places: dict[str, str]):
+    member.goto(places["rows"])
+    member.locator("body").press("?")
+    keys = member.get_by_role("dialog", name="Keys")
+    expect(keys).to_be_visible()
+    expect(keys).to_contain_text("Search the rows")
+    member.keyboard.press("Escape")
+    expect(keys).to_be_hidden()
+    member.keyboard.press("j")
+    member.keyboard.press("Enter")
+    expect(member.get_by_role("region", name="Conversation")).to_be_visible()
