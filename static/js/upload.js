@@ -48,7 +48,7 @@
       return false;
     }
     if (zone.dataset.maxBytes && size > Number(zone.dataset.maxBytes)) {
-      say(zone, `The file is larger than ${zone.dataset.maxText}. Compress it (.gz) or split it.`, true);
+      say(zone, `The file is larger than ${zone.dataset.maxText}. Split it into several files.`, true);
       return false;
     }
     say(zone, "");
@@ -95,7 +95,7 @@
   function failure(request) {
     const id = request.getResponseHeader("X-Request-ID");
     const suffix = id ? ` (request ${id})` : "";
-    if (request.status === 413) return "The server does not accept a file this large. Compress it (.gz) or split it.";
+    if (request.status === 413) return "The server does not accept a file this large. Split it into several files.";
     if (request.status === 403) return "You may not upload here, or this page was open too long. Reload and try again.";
     const box = new DOMParser().parseFromString(request.responseText, "text/html").querySelector("[data-error-box]");
     if (box) return box.textContent.replace(/\s+/g, " ").trim();
