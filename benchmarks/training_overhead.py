@@ -106,7 +106,7 @@ def bare(job: TrainingJob) -> float:
         command = [sys.executable, str(ROOT / "benchmarks" / "bare_trl.py"), str(directory), f"{name}/output"]
         ended = subprocess.run(command, capture_output=True, text=True, check=False)
         if ended.returncode:
-            raise SystemExit(f"The bare script failed:\n{ended.stderr[-2000:]}")
+            raise SystemExit(f"The bare script ended with {ended.returncode}:\n{ended.stderr[-2000:]}")
     return float(json.loads(ended.stdout.splitlines()[-1])["wall_seconds"])
 
 

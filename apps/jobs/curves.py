@@ -5,10 +5,12 @@ The answer is described in docs/design-system.md. Points are rows in the order o
 steps gives that stretch in more detail.
 """
 
+import contextlib
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import redis
 from django.core.cache import cache
 from django.db.models import F, QuerySet
 from django.db.models.functions import Mod
@@ -92,15 +94,17 @@ def fit_diagnosis(job: TrainingJob) -> FitDiagnosis:
     validations = stored.filter(kind=PointKind.VALIDATION).order_by("seq")
     newest = validations.order_by("-seq").values_list("seq", flat=True).first()
     key = f"jobs:fit:{job.pk}:{job.rewinds}:{newest}:{job.is_active}"
-    known = cache.get(key)
-    if isinstance(known, FitDiagnosis):
-        return known
+    with contextlib.suppress(redis.RedisError):  # without Redis it is computed each time
+        known = cache.get(key)
+        if isinstance(known, FitDiagnosis):
+            return known
     validation = [
         (step, float("nan") if loss is None else loss)
         for step, loss in validations.values_list("step", "loss")
     ]
     diagnosis = diagnose_fit(_smoothed(job) if validation else [], validation, finished=not job.is_active)
-    cache.set(key, diagnosis, CACHE_SECONDS)
+    with contextlib.suppress(redis.RedisError):
+        cache.set(key, diagnosis, CACHE_SECONDS)
     return diagnosis
 
 

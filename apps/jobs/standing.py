@@ -56,7 +56,11 @@ class Standing:
 
     @property
     def shows_advice(self) -> bool:
-        return self.diagnosis is not None and (self.diagnosis.status is not FitStatus.TOO_EARLY)
+        """Not while it could only say that there is nothing to go by yet."""
+        if self.diagnosis is None or self.diagnosis.status is FitStatus.TOO_EARLY:
+            return False
+        awaited = self.job.is_active and self.job.plan.get("validation_examples")
+        return not (self.diagnosis.status is FitStatus.NO_VALIDATION and awaited)
 
 
 def job_standing(job: TrainingJob, operation: Operation | None, *, now: float | None = None) -> Standing:

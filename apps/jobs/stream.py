@@ -86,7 +86,8 @@ def _look(project: Project, job_id: int, seen: _Seen, may_train: bool) -> tuple[
     """What changed since the last look, and whether the job has ended."""
     job = job_details(project).get(pk=job_id)
     messages = []
-    if job.events_seen != seen.events:
+    if job.events_seen != seen.events or not job.is_active:
+        # Also at the end, when nothing new may have come: so that the chart learns that nothing more will.
         seen.events = job.events_seen
         messages.append(_message(str(job.events_seen - 1), event="metrics", id=str(job.events_seen - 1)))
     context = page_context(job) | {
