@@ -32,8 +32,8 @@ def operations(request: WorkspaceRequest) -> HttpResponse:
     """All background work; asked by htmx for the top bar, only what is under way."""
     url = reverse("operations:list", args=[request.workspace.slug])
     if request.htmx and (request.headers.get("HX-Target") or "").endswith("running-work"):
-        context = {"operations": active_operations_of(request.workspace), "url": url}
-        return render(request, "components/running_work.html", context)
+        active = {"operations": active_operations_of(request.workspace), "url": url}
+        return render(request, "components/running_work.html", active)
     page = keyset_page(operations_of(request.workspace), request.GET, descending=True)
     missing = queues_without_worker()
     context: dict[str, object] = {

@@ -10,8 +10,8 @@ pytestmark = pytest.mark.django_db
 SIGN_IN = "/sign-in/"
 
 
-def sign_in(client: Client, email: str, password: str, **extra: str):
-    return client.post(SIGN_IN, {"username": email, "password": password}, **extra)
+def sign_in(client: Client, email: str, password: str):
+    return client.post(SIGN_IN, {"username": email, "password": password})
 
 
 def test_e_mail_and_password_open_the_workspace(people):

@@ -10,9 +10,8 @@ pytestmark = pytest.mark.django_db
 
 
 def overview(client, project) -> str:
-    return client.get(
-        reverse("overview:project", args=[project.workspace.slug, project.slug])
-    ).content.decode()
+    url = reverse("overview:project", args=[project.workspace.slug, project.slug])
+    return str(client.get(url).content.decode())
 
 
 def step_title(project) -> str | None:

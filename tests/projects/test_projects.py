@@ -46,8 +46,8 @@ def test_changes_are_recorded_with_before_and_after(people, project, client_of):
     client_of(people.lea).post(url, {"name": "Triage", "goal": "", "base_model": project.base_model})
 
     event = AuditEvent.objects.get(action="project.changed")
-    assert event.before["name"] == "Ticket triage"
-    assert event.after["name"] == "Triage"
+    assert (event.before or {})["name"] == "Ticket triage"
+    assert (event.after or {})["name"] == "Triage"
     project.refresh_from_db()
     assert project.slug == "ticket-triage"
 
