@@ -13,6 +13,7 @@ from apps.datasets.models import Example, Version, VersionRow, VersionState
 from apps.datasets.selectors import version_row_payloads, version_rows_jsonl
 from apps.datasets.services import dataset_delete, version_freeze
 from apps.operations.models import Operation, OperationState
+from apps.operations.services import operation_cancel
 from tests.datasets.conftest import lines, row, tickets, url
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -255,3 +256,17 @@ def test_a_form_that_makes_no_sense_comes_back(fields, words, dataset_of, rob, p
 
 def test_the_demo_model_is_where_the_settings_say():
     assert (Path(settings.FTPORTAL_BASE_MODEL) / "tokenizer.json").is_file()
+
+
+def test_a_freezing_cancelled_while_it_waits_can_be_repeated(dataset_of, rob, project, people, work):
+    dataset = dataset_of(tickets(30))
+    data = {"train_percent": 80, "validation_percent": 10, "test_percent": 10, "seed": 1}
+    rob.post(url("freeze", project, dataset.pk), data)
+    operation_cancel(operation=Operation.objects.get(kind="datasets.freeze_version"), by=people.rob)
+    version = Version.objects.get()
+    page = rob.get(version.get_absolute_url()).content.decode()
+    assert "The freezing was cancelled. Nothing was frozen." in page
+    rob.post(url("freeze_again", project, version.pk))
+    work()
+    version.refresh_from_db()
+    assert version.state == VersionState.FROZEN
