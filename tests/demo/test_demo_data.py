@@ -4,6 +4,7 @@ import json
 from collections import Counter, defaultdict
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 from demo.general_skills import generate as general
 from demo.support_tickets import generate as support
@@ -17,7 +18,7 @@ SUITE = DEMO / "general_skills" / "general_skills.jsonl"
 REPLAY = DEMO / "general_skills" / "replay.jsonl"
 
 
-def rows(path: Path) -> list[dict]:
+def rows(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 

@@ -157,7 +157,8 @@ class Visitor:
         return Page(self._client.get(path, params=parameters or None))
 
     def post(self, path: str, data: dict[str, Any] | None = None, files: Files | None = None) -> Page:
-        headers = {"X-CSRFToken": self._client.cookies.get("csrftoken", ""), "Referer": self._url}
+        token = self._client.cookies.get("csrftoken") or ""
+        headers = {"X-CSRFToken": token, "Referer": self._url}
         return Page(self._client.post(path, data=data or {}, files=files, headers=headers))
 
     def submit(self, page: Page, button: str, *, files: Files | None = None, **changes: Any) -> Page:

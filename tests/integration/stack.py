@@ -261,9 +261,9 @@ class Apart(Stack):
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
-        for process in [*self.trainers(), *self.processes("local.inference")]:
+        for leftover in [*self.trainers(), *self.processes("local.inference")]:
             with suppress(psutil.Error):
-                process.kill()
+                leftover.kill()
 
 
 @contextmanager
