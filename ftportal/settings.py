@@ -227,9 +227,11 @@ CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = False
 CELERY_TIMEZONE = "UTC"
 CELERY_TASK_ROUTES = {
     "apps.operations.tasks.reconcile": {"queue": "control"},
+    "apps.jobs.tasks.orphans": {"queue": "training"},
 }
 CELERY_BEAT_SCHEDULE = {
     "reconcile": {"task": "apps.operations.tasks.reconcile", "schedule": 5.0, "options": {"expires": 5}},
+    "orphans": {"task": "apps.jobs.tasks.orphans", "schedule": 60.0, "options": {"expires": 60}},
 }
 
 LOGGING_CONFIG = None

@@ -25,7 +25,7 @@ def log_keep(job: TrainingJob) -> None:
 def orphans_stop() -> int:
     """Stop the trainers on this machine whose job has ended, and remove the directories of such jobs.
 
-    Returns how many trainers were stopped. Run by every supervisor at its start and by the reconciler.
+    Returns how many trainers were stopped. Run by every supervisor at its start, and every minute by an idle worker.
     """
     root = jobs_directory()
     if not root.is_dir():

@@ -1,5 +1,6 @@
 """Training in the background: one operation a job, which supervises a trainer process."""
 
+from celery import shared_task
 from django.db import transaction
 
 from apps.jobs.models import TrainingJob
@@ -32,3 +33,9 @@ def train(operation: Operation, progress: Progress) -> None:
     ).get(pk=operation.subject_id)
     if job.is_active:
         Supervisor(job=job, progress=progress).run()
+
+
+@shared_task(name="apps.jobs.tasks.orphans")
+def orphans() -> None:
+    """On the queue of the machines that train: a worker that is busy with a job has looked at its start."""
+    orphans_stop()

@@ -56,6 +56,12 @@ def reached(job, step: int) -> bool:
     return bool(job.step >= step)
 
 
+def began(job) -> bool:
+    """The trainer has reported its first phase."""
+    job.refresh_from_db()
+    return bool(job.phase)
+
+
 def names_in(blob) -> set[str]:
     with tarfile.open(fileobj=io.BytesIO(b"".join(blob_read(blob)))) as packed:
         return set(packed.getnames())
@@ -213,7 +219,7 @@ def test_a_waiting_job_is_cancelled_at_once(start, people):
 def test_a_trainer_that_says_nothing_is_given_up(start, settings):
     job = start(**LONG_RUN)
     thread = in_background(job)
-    wait_until(lambda: reached(job, 1), "the first step")
+    wait_until(lambda: began(job), "the trainer")
     os.kill(running_trainer(job), signal.SIGSTOP)
     settings.FTPORTAL_TRAINING_SILENCE_SECONDS = 2
     thread.join()
@@ -226,7 +232,7 @@ def test_a_trainer_that_says_nothing_is_given_up(start, settings):
 def test_a_trainer_whose_job_has_ended_is_stopped(start):
     job = start(**LONG_RUN)
     first = supervise(operation_of(job).pk)
-    wait_until(lambda: reached(job, 1), "the first step")
+    wait_until(lambda: began(job), "the trainer")
     kill_hard(first.pid)
     first.wait()
     type(job).objects.filter(pk=job.pk).update(state=JobState.FAILED)
@@ -240,7 +246,7 @@ def test_a_trainer_whose_job_has_ended_is_stopped(start):
 def test_the_reconciler_ends_a_job_whose_cancel_nobody_obeyed(start, people):
     job = start(**LONG_RUN)
     first = supervise(operation_of(job).pk)
-    wait_until(lambda: reached(job, 1), "the first step")
+    wait_until(lambda: began(job), "the trainer")
     kill_hard(first.pid)
     first.wait()
     job_cancel(job=job, by=people.lea)
