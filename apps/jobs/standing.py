@@ -59,8 +59,13 @@ class Standing:
         """Not while it could only say that there is nothing to go by yet."""
         if self.diagnosis is None or self.diagnosis.status is FitStatus.TOO_EARLY:
             return False
-        awaited = self.job.is_active and self.job.plan.get("validation_examples")
-        return not (self.diagnosis.status is FitStatus.NO_VALIDATION and awaited)
+        return self.diagnosis.status is not FitStatus.NO_VALIDATION or not self.job.plan.get(
+            "validation_examples"
+        )
+
+    @property
+    def none(self) -> str:
+        return "none yet" if self.job.is_active else "none"
 
 
 def job_standing(job: TrainingJob, operation: Operation | None, *, now: float | None = None) -> Standing:

@@ -37,7 +37,7 @@ from apps.providers.contracts import TrainingEvent
 
 logger = logging.getLogger(__name__)
 
-POLL_SECONDS = 0.5
+POLL_SECONDS = 1.0
 LOG_EVERY_SECONDS = 3.0
 MAX_RESTARTS = 2
 CANCEL_GRACE_SECONDS = 60.0
@@ -188,8 +188,7 @@ class Supervisor:
             changed = {"total": self._total, "unit": "steps"}
         if self._message and operation.message != self._message:
             changed["message"] = self._message
-        self._progress.report(self._step, **changed)  # type: ignore[arg-type]
-        self._progress.check()
+        self._progress.report(self._step, force=True, **changed)  # type: ignore[arg-type]
 
     def _restart(self, *, attached: bool) -> None:
         """The trainer is gone and said nothing final, or was asked to stop by somebody else: go on from its last
