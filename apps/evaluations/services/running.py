@@ -122,8 +122,9 @@ def _run_ask(planned: PlannedRun, progress: Progress, done: int) -> int:
 
 def _questions(run: Run) -> Iterator[Question]:
     """What is missing, similar lengths together, so that a batch carries little padding."""
-    missing = SuiteItem.objects.filter(suite=run.suite).exclude(answers__run=run)
-    rows = list(missing.values_list("pk", "messages"))
+    answered = set(run.answers.values_list("item_id", flat=True))
+    items = SuiteItem.objects.filter(suite=run.suite).values_list("pk", "messages")
+    rows = [row for row in items if row[0] not in answered]
     rows.sort(key=lambda row: sum(len(message["content"]) for message in row[1]), reverse=True)
     for item_id, messages in rows:
         yield Question(item_id, chat_request(run.variant, messages_for(run.variant, messages)))
