@@ -59,7 +59,7 @@ def curve(
         "best_step": job.best_step,
         "overfitting": overfitting,
         "total_steps": job.total_steps,
-        "first_point_step": job.hyperparameters["logging_steps"],
+        "first_point_step": job.hyperparameters.get("logging_steps"),
         "finished": not job.is_active,
     }
     if after is None:

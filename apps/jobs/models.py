@@ -118,7 +118,7 @@ class TrainingJob(TimeStampedModel):
 
     @property
     def hyperparameters(self) -> dict[str, Any]:
-        values: dict[str, Any] = self.configuration["hyperparameters"]
+        values: dict[str, Any] = self.configuration.get("hyperparameters", {})
         return values
 
     @property
