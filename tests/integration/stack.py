@@ -113,10 +113,14 @@ class Stack:
 
     def disconnect(self) -> None:
         """Let go of the connections of this process."""
-        if self._database is not None:
-            self._database.close()
+        self.leave_database()
         for visitor in self._visitors:
             visitor.close()
+
+    def leave_database(self) -> None:
+        """The next question opens a new connection."""
+        if self._database is not None:
+            self._database.close()
 
 
 class Together(Stack):
@@ -149,11 +153,16 @@ class Together(Stack):
         self.wait_for_web()
         self.wait_for_workers()
 
-    def stop(self) -> None:
-        """As Ctrl-C does. Fails when something is left, or when it had ended before by itself."""
+    def ask_to_stop(self) -> None:
+        """As Ctrl-C does; `stop` waits for the end."""
         assert self._process is not None
-        self.disconnect()
         self._process.send_signal(signal.SIGTERM)
+
+    def stop(self) -> None:
+        """Fails when something is left, or when it had ended before by itself."""
+        assert self._process is not None
+        self.leave_database()
+        self.ask_to_stop()
         code = self._process.wait(GO_DOWN)
         assert code == 0, self.printed()[-3000:]
         left = [" ".join(process.cmdline()) for process in processes_of(self.home)]

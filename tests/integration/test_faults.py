@@ -187,7 +187,7 @@ def newest_model(work: Work, version: int) -> int:
 def general_suite(work: Work) -> int:
     form = work.visitor.get(f"{work.base}evaluate/suites/new/")
     page = work.visitor.submit(
-        form, "Freeze the suite", files={"file": ("general.jsonl", general_items(400))}, name="Many skills"
+        form, "Freeze the suite", files={"file": ("general.jsonl", general_items(120))}, name="Many skills"
     )
     assert page.status == 200, page.text
     return int(page.path.rstrip("/").rsplit("/", 1)[-1])
