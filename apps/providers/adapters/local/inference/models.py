@@ -13,6 +13,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from apps.core.chat_tokens import ChatTokenizer
 from apps.core.errors import PortalError
+from apps.providers.adapters.local.inference.adapters import AdapterSwitch
 from apps.providers.adapters.local.inference.cache import PrefixStore
 from apps.providers.adapters.local.inference.errors import InferenceError
 from apps.providers.adapters.local.inference.generation import Generator
@@ -49,6 +50,7 @@ class Loaded:
     """One set of base weights with the variants that stand on it."""
 
     model: Any
+    switch: AdapterSwitch | None = None
     variants: dict[str | None, Variant] = field(default_factory=dict)
 
     @property
@@ -57,7 +59,9 @@ class Loaded:
 
     @property
     def bytes(self) -> int:
-        return sum(parameter.nbytes for parameter in self.model.parameters())
+        copies = self.switch.bytes if self.switch is not None else 0
+        weights: int = sum(parameter.nbytes for parameter in self.model.parameters())
+        return weights + copies
 
 
 class LoadedModels:
@@ -76,12 +80,12 @@ class LoadedModels:
     def labels(self) -> list[str]:
         return [
             " + ".join(filter(None, [name, adapter]))
-            for name, loaded in self._loaded.items()
-            for adapter in loaded.variants
+            for name, loaded in list(self._loaded.items())
+            for adapter in list(loaded.variants)
         ]
 
     def bytes(self) -> int:
-        return sum(loaded.bytes for loaded in self._loaded.values())
+        return sum(loaded.bytes for loaded in list(self._loaded.values()))
 
     def generator(self, key: ModelKey) -> Generator:
         """Ready to generate with these weights, loading what is missing. InferenceError when they can't be
@@ -93,15 +97,11 @@ class LoadedModels:
             variant = self._add_variant(loaded, key, name, path)
         variant.used = time.monotonic()
         self._free_over_budget(name)
-        model = loaded.model
-        if isinstance(model, PeftModel):
-            if variant.adapter is None:
-                model.base_model.disable_adapter_layers()
-            else:
-                model.base_model.enable_adapter_layers()
-                model.set_adapter(variant.adapter)
-                model.eval()
-        return Generator(model, variant.tokenizer, stop_ids=variant.stop_ids, prefixes=variant.prefixes)
+        if loaded.switch is not None:
+            loaded.switch.use(variant.adapter)
+        return Generator(
+            loaded.model, variant.tokenizer, stop_ids=variant.stop_ids, prefixes=variant.prefixes
+        )
 
     def free_idle(self) -> None:
         limit = time.monotonic() - self._idle_seconds
@@ -151,9 +151,10 @@ class LoadedModels:
             if isinstance(loaded.model, PeftModel):
                 loaded.model.load_adapter(str(path), adapter_name=key.sha256)
             else:
-                loaded.model = PeftModel.from_pretrained(
-                    loaded.model, str(path), adapter_name=key.sha256
-                ).eval()
+                may_copy = 2 * loaded.bytes <= self._budget
+                loaded.model = PeftModel.from_pretrained(loaded.model, str(path), adapter_name=key.sha256)
+                loaded.model.eval()
+                loaded.switch = AdapterSwitch(loaded.model, may_copy=may_copy)
         except (OSError, ValueError, RuntimeError, KeyError) as error:
             raise InferenceError(
                 422, "adapter_mismatch", f"The adapter can't be put on the base model {name}: {error}"
@@ -177,7 +178,8 @@ class LoadedModels:
         newest = max(loaded.variants.values(), key=lambda variant: variant.used)
         for _, name in adapters:
             if loaded.variants[name] is not newest:
-                loaded.model.delete_adapter(name)
+                assert loaded.switch is not None
+                loaded.switch.forget(name)
                 del loaded.variants[name]
                 return True
         return False
