@@ -48,7 +48,15 @@ def main() -> None:
     scheduler = Scheduler(store, budget_bytes=budget, idle_seconds=arguments.idle_seconds)
     scheduler.start()
     app = InferenceApp(store, scheduler, os.environ.get("FTPORTAL_INFERENCE_TOKEN") or None).build()
-    config = uvicorn.Config(app, log_level="warning", access_log=False, lifespan="off", backlog=4096)
+    config = uvicorn.Config(
+        app,
+        log_level="warning",
+        access_log=False,
+        lifespan="off",
+        backlog=4096,
+        # Longer than any client keeps an idle connection, so that none is closed just as it is used again.
+        timeout_keep_alive=300,
+    )
     Server(config).run(sockets=[_listen(arguments)])
 
 
