@@ -153,9 +153,25 @@
     }
   });
 
+  // --- Tables wider than the screen ---------------------------------------------------------------------------------
+  /** Without a link inside nothing would bring the keyboard to them, and so to what is cut off. */
+  function reach(frame) {
+    const scrolls = frame.scrollWidth > frame.clientWidth;
+    if (scrolls && !frame.querySelector("a[href], button, input, select, textarea, summary")) frame.tabIndex = 0;
+    else frame.removeAttribute("tabindex");
+  }
+  const frames = new ResizeObserver((entries) => entries.forEach((entry) => reach(entry.target)));
+  function watchFrames() {
+    for (const frame of doc.querySelectorAll(".table-frame")) {
+      frames.observe(frame); // a frame that is watched already stays so
+      reach(frame);
+    }
+  }
+
   // --- After a swap -----------------------------------------------------------------------------------------------
   doc.addEventListener("htmx:after:swap", () => {
     watchToasts(doc);
+    watchFrames();
     for (const sign of doc.querySelectorAll("[data-live]")) showLive(sign);
   });
   doc.addEventListener("htmx:after:settle", (event) => {
@@ -197,6 +213,7 @@
   window.ftportal = { ...window.ftportal, showError, csrfToken };
   const start = () => {
     watchToasts(doc);
+    watchFrames();
     doc.querySelector(".field-invalid [aria-invalid='true']")?.focus({ preventScroll: false });
   };
   if (doc.readyState === "loading") doc.addEventListener("DOMContentLoaded", start);
