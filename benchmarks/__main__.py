@@ -20,7 +20,9 @@ def main() -> int:
         return 2
     subprocess.run([sys.executable, "manage.py", "migrate", "-v0"], cwd=HERE.parent, check=True)
     print(f"{'measurement':42} {'value':>12} {'limit':>12}", flush=True)
-    codes = [subprocess.run([sys.executable, str(HERE / f"{name}.py")], check=False).returncode for name in asked]
+    codes = [
+        subprocess.run([sys.executable, str(HERE / f"{name}.py")], check=False).returncode for name in asked
+    ]
     return int(any(codes))
 
 

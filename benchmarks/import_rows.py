@@ -177,6 +177,7 @@ def page_and_search(project: Project, count: int) -> None:
         "rare_backwards": {"q": "rare", "before": str(first + count)},
         "two_words": {"q": "common middling rare"},
         "number": {"q": "card 123"},
+        "beginning_of_a_common_word": {"q": "rare comm"},
         "nowhere": {"q": "zebra"},
         "only_at_the_end": {"q": "late middling"},
         "last_tenth": {"q": "late"},
