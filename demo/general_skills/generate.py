@@ -20,6 +20,7 @@ HERE = Path(__file__).parent
 SEED = 4711
 ITEMS = {
     "classify": 240,
+    "name_topic": 160,
     "fields": 180,
     "few_shot_classify": 120,
     "extract": 180,

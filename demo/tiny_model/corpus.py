@@ -12,6 +12,7 @@ from demo.tiny_model.dialogue import Dialogue, Source
 
 SKILLS: dict[str, Callable[[Source], Dialogue]] = {
     "classify": sorting.classify,
+    "name_topic": sorting.name_topic,
     "fields": sorting.fill_fields,
     "few_shot_classify": sorting.learn_from_examples,
     "extract": text_skills.extract,
@@ -24,14 +25,15 @@ SKILLS: dict[str, Callable[[Source], Dialogue]] = {
 }
 # Shares of dialogues, not of tokens.
 MIX = {
-    "classify": 0.32,
-    "fields": 0.3,
+    "classify": 0.18,
+    "name_topic": 0.18,
+    "fields": 0.34,
     "few_shot_classify": 0.06,
-    "extract": 0.07,
-    "reformat": 0.07,
-    "look_up": 0.06,
+    "extract": 0.05,
+    "reformat": 0.05,
+    "look_up": 0.03,
     "answer_from_text": 0.05,
-    "copy": 0.03,
+    "copy": 0.02,
     "pattern": 0.03,
     "chat": 0.01,
 }

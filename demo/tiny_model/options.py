@@ -6,6 +6,22 @@ from demo.tiny_model import labels
 from demo.tiny_model.dialogue import Source
 from demo.tiny_model.grammar import Concept, Group, load_groups, roughen, sentence, with_fillers
 
+# One plain word for each topic and each level of urgency. The skill of naming them teaches the meaning of messages and
+# of descriptions before a made-up label has to be found by it.
+TOPIC_WORDS = {
+    "entry": "passwords",
+    "fault": "errors",
+    "wish": "ideas",
+    "gadget": "devices",
+    "sending_back": "returns",
+    "booking": "appointments",
+    "opening": "visits",
+    "strangers": "offers",
+    "howto": "instructions",
+    "leaving": "cancelling",
+}
+LEVEL_WORDS = {"high": "urgent", "middle": "normal", "low": "later"}
+NAMED_SHARE = 0.85
 SERVICE_WEIGHT = {
     "money": 4,
     "delivery": 4,
@@ -47,7 +63,7 @@ def say(source: Source, concept: Concept) -> str:
 
 def weighted_topics(source: Source, count: int) -> list[Group]:
     """Different topics, those of a customer service more often."""
-    rng, service_only = source.rng, source.rng.random() < 0.55
+    rng, service_only = source.rng, source.rng.random() < 0.65
     pool = dict(load_groups("service.txt") if service_only else topics())
     chosen: list[Group] = []
     for _ in range(min(count, len(pool))):
@@ -57,9 +73,16 @@ def weighted_topics(source: Source, count: int) -> list[Group]:
     return chosen
 
 
-def described(source: Source, own: list[str], parts: list[str]) -> str:
-    """A description of one to three phrases, joined in one of the usual ways."""
+def plain_word(group: str) -> str:
+    return TOPIC_WORDS.get(group, group)
+
+
+def described(source: Source, own: list[str], parts: list[str], word: str | None = None) -> str:
+    """A description of one to three phrases, joined in one of the usual ways; `word` often leads it."""
     rng = source.rng
+    if word and rng.random() < NAMED_SHARE:
+        rest = described(source, own, parts)
+        return rng.choice((word, f"{word}, {rest}", f"{word}, {rest}"))
     count = rng.choice((1, 1, 2, 2, 3))
     phrases = rng.sample(own, min(len(own), 1)) if rng.random() < 0.7 or not parts else []
     rest = [p for p in (parts if rng.random() < 0.7 else own + parts) if p not in phrases]
@@ -72,10 +95,12 @@ def topic_options(source: Source, count: int, *, fallback_share: float = 0.3) ->
     """Options over topics, or over the finer concepts inside one or more topics."""
     rng = source.rng
     entries: list[tuple[str, tuple[Concept, ...]]] = []
-    if rng.random() < 0.62:
+    if rng.random() < 0.8:
         for group in weighted_topics(source, count):
             parts = [d for c in group.concepts for d in c.descriptions]
-            entries.append((described(source, group.descriptions, parts), tuple(group.concepts)))
+            entries.append(
+                (described(source, group.descriptions, parts, plain_word(group.name)), tuple(group.concepts))
+            )
     else:
         near = weighted_topics(source, rng.choice((1, 2, count)))
         concepts = [c for group in near for c in group.concepts]
@@ -85,6 +110,48 @@ def topic_options(source: Source, count: int, *, fallback_share: float = 0.3) ->
         entries[-1] = (rng.choice(FALLBACKS), ())
     names = labels.distinct(rng, len(entries)) if rng.random() < 0.85 else labels.series(rng, len(entries))
     return tuple(Option(name, *entry) for name, entry in zip(names, entries, strict=True))
+
+
+def plain_options(source: Source, count: int) -> tuple[Option, ...]:
+    """Options over topics told by their plain words, the easiest to match."""
+    rng = source.rng
+    groups = weighted_topics(source, count)
+    names = labels.distinct(rng, count)
+    told = [plain_word(group.name) for group in groups]
+    if rng.random() < 0.4:
+        told = [f"{word}, {rng.choice(g.descriptions)}" for word, g in zip(told, groups, strict=True)]
+    return tuple(
+        Option(name, text, tuple(group.concepts))
+        for name, text, group in zip(names, told, groups, strict=True)
+    )
+
+
+def named_options(source: Source, count: int) -> tuple[Option, ...]:
+    """Options whose labels are the plain words themselves, described or not, sometimes with `other` for the rest."""
+    rng = source.rng
+    groups = weighted_topics(source, count)
+    with_text, rest = rng.random() < 0.6, rng.random() < 0.4
+    options = []
+    for group in groups:
+        parts = [d for c in group.concepts for d in c.descriptions]
+        text = described(source, group.descriptions, parts) if with_text else ""
+        options.append(Option(plain_word(group.name), text, tuple(group.concepts)))
+    if rest:
+        options.append(Option("other", rng.choice(FALLBACKS) if with_text else "", ()))
+    return tuple(options)
+
+
+def named_levels(source: Source) -> tuple[Option, ...]:
+    """The three levels of urgency under their plain words."""
+    with_text = source.rng.random() < 0.6
+    return tuple(
+        Option(
+            LEVEL_WORDS[level.name],
+            described(source, level.descriptions, level.descriptions) if with_text else "",
+            (level,),
+        )
+        for level in load_groups("attributes.txt")["hurry"].concepts
+    )
 
 
 def level_options(source: Source, group: Group) -> tuple[Option, ...]:
@@ -101,7 +168,11 @@ def level_options(source: Source, group: Group) -> tuple[Option, ...]:
     else:
         names = [rng.choice([n for n in level.names if labels.allowed(n)]) for level in levels]
     return tuple(
-        Option(name, described(source, level.descriptions, level.descriptions), (level,))
+        Option(
+            name,
+            described(source, level.descriptions, level.descriptions, LEVEL_WORDS.get(level.name)),
+            (level,),
+        )
         for name, level in zip(names, levels, strict=True)
     )
 

@@ -8,10 +8,26 @@ from dataclasses import dataclass
 from demo.tiny_model import labels, values
 from demo.tiny_model.dialogue import Dialogue, Source, Turn, asked
 from demo.tiny_model.grammar import Concept, load_groups
-from demo.tiny_model.options import Option, draw, level_options, message, topic_options
+from demo.tiny_model.options import (
+    LEVEL_WORDS,
+    Option,
+    draw,
+    level_options,
+    message,
+    named_levels,
+    named_options,
+    plain_options,
+    plain_word,
+    topic_options,
+    weighted_topics,
+)
 
 # How often a message of pre-training is only a description, from which the link from meaning to label is learned first.
-MEANING_SHARE = 0.3
+MEANING_SHARE = 0.25
+# How often the options are told by one plain word each.
+PLAIN_SHARE = 0.6
+# How often the fields of a form take plain words as values.
+NAMED_FIELDS_SHARE = 0.7
 
 
 @dataclass(frozen=True)
@@ -79,6 +95,14 @@ INLINE = (
 
 
 def listed(source: Source, options: tuple[Option, ...], *, inline: bool) -> str:
+    """The options as lines or in one line; those without a description are only named."""
+    if not any(option.description for option in options):
+        names = [option.label for option in options]
+        return (
+            source.rng.choice((", ", " | ", " / ")).join(names)
+            if inline
+            else "\n".join(f"- {n}" for n in names)
+        )
     form = source.phrase(INLINE if inline else LINES)
     shown = [form.format(label=o.label, text=o.description) for o in options]
     if not inline:
@@ -97,7 +121,10 @@ def meaning(source: Source, option: Option, concept: Concept) -> str:
 def classify(source: Source) -> Dialogue:
     """One label among described options; several messages may follow under one list."""
     rng = source.rng
-    if rng.random() < 0.8:
+    if plain := rng.random() < PLAIN_SHARE:
+        make = named_options if rng.random() < 0.6 else plain_options
+        options = make(source, rng.choice((2, 3, 3, 4, 5, 6)))
+    elif rng.random() < 0.75:
         options = topic_options(source, rng.choice((2, 3, 3, 4, 5, 6)))
     else:
         options = level_options(source, rng.choice(list(load_groups("attributes.txt").values())))
@@ -116,9 +143,9 @@ def classify(source: Source) -> Dialogue:
     instruction = rng.choice(("\n", "\n", " ")).join(p for p in pieces if p)
     attributes = list(load_groups("attributes.txt").values())
     questions = []
-    for _ in range(rng.choice((1, 2, 3, 4, 5, 6))):
+    for _ in range(rng.randint(3, 8) if plain else rng.randint(1, 6)):
         option, concept = draw(source, options)
-        if not source.held_out and rng.random() < MEANING_SHARE:
+        if not source.held_out and option.description and rng.random() < MEANING_SHARE:
             text = meaning(source, option, concept)
         elif concept.group in load_groups("attributes.txt"):
             _, topic = draw(source, topic_options(source, 3, fallback_share=0))
@@ -140,6 +167,57 @@ RENDERERS: dict[str, Callable[[list[tuple[str, str]]], str]] = {
     "brackets": lambda pairs: " ".join(f"[{v}]" for _, v in pairs),
     "bars": lambda pairs: " | ".join(f"{k} {v}" for k, v in pairs),
 }
+
+
+NAME_TOPIC = (
+    "Name the topic.",
+    "What is it about? One word.",
+    "Topic?",
+    "Which topic?",
+    "Give the topic.",
+    "Say the topic.",
+)
+NAME_LEVEL = (
+    "How urgent is it?",
+    "Urgency?",
+    "Say how urgent it is.",
+    "Name the urgency.",
+    "When is it needed?",
+    "Give the urgency.",
+)
+NAME_BOTH = (
+    "Topic and urgency?",
+    "Name topic and urgency.",
+    "Topic, then urgency.",
+    "Say topic and urgency.",
+    "Give both: topic, urgency.",
+    "Topic / urgency",
+)
+
+
+def name_topic(source: Source) -> Dialogue:
+    """The plain word for the topic, the urgency or both, of messages and of descriptions."""
+    rng = source.rng
+    kind = rng.choice(("topic", "topic", "topic", "level", "both"))
+    instruction = source.phrase({"topic": NAME_TOPIC, "level": NAME_LEVEL, "both": NAME_BOTH}[kind])
+    levels = load_groups("attributes.txt")["hurry"].concepts
+    questions = []
+    for _ in range(rng.randint(3, 8)):
+        group, level = weighted_topics(source, 1)[0], rng.choice(levels)
+        concept = rng.choice(group.concepts)
+        if kind == "topic":
+            short = rng.random() < 0.25
+            extra = [] if rng.random() < 0.6 else [level]
+            told = rng.choice(group.descriptions + concept.descriptions)
+            questions.append((told if short else message(source, concept, extra), plain_word(group.name)))
+        elif kind == "level":
+            short = rng.random() < 0.15
+            told = rng.choice(level.descriptions)
+            questions.append((told if short else message(source, concept, [level]), LEVEL_WORDS[level.name]))
+        else:
+            answer = f"{plain_word(group.name)}, {LEVEL_WORDS[level.name]}"
+            questions.append((message(source, concept, [level]), answer))
+    return Dialogue("name_topic", asked(source, instruction, questions))
 
 
 def render(form: str, pairs: list[tuple[str, str]]) -> str:
@@ -185,9 +263,29 @@ FIELD_INTROS = (
 )
 
 
+def make_named_fields(source: Source) -> list[Field]:
+    """Topic and urgency, or one of them, whose labels are the plain words."""
+    rng = source.rng
+    kinds = rng.choice(
+        (("topic", "hurry"), ("topic", "hurry"), ("topic", "hurry"), ("hurry", "topic"), ("topic",))
+    )
+    pools = {"topic": values.TOPIC_KEYS, "hurry": values.LEVEL_KEYS}
+    keys = labels.key_names(rng, [pools[kind] for kind in kinds])
+    return [
+        Field(
+            key,
+            named_options(source, rng.randint(3, 7)) if kind == "topic" else named_levels(source),
+            kind == "hurry",
+        )
+        for key, kind in zip(keys, kinds, strict=True)
+    ]
+
+
 def make_fields(source: Source) -> list[Field]:
     """A topic field and one or two attributes, in any order."""
     rng = source.rng
+    if rng.random() < NAMED_FIELDS_SHARE:
+        return make_named_fields(source)
     attributes = load_groups("attributes.txt")
     levels = ["hurry"] if rng.random() < 0.65 else []
     others = [name for name in attributes if name != "hurry"]
@@ -199,7 +297,7 @@ def make_fields(source: Source) -> list[Field]:
     keys = labels.key_names(rng, [pools.get(kind, values.OTHER_KEYS) for kind in kinds])
     fields = []
     for key, kind in zip(keys, kinds, strict=True):
-        count = rng.choice((2, 3, 4, 5, 6, 6))
+        count = rng.choice((2, 3, 3, 4, 5, 6))
         options = topic_options(source, count) if kind == "topic" else level_options(source, attributes[kind])
         fields.append(Field(key, options, kind != "topic"))
     return fields
@@ -266,7 +364,7 @@ def learn_from_examples(source: Source) -> Dialogue:
     rng = source.rng
     if rng.random() < 0.3:
         fields, form = make_fields(source), rng.choice(FORMS)
-        fields = [Field(f.key, f.options[:3], f.is_level) for f in fields]
+        fields = [Field(f.key, f.options[:3] if f.is_level else f.options[:4], f.is_level) for f in fields]
         cases = []
         for _ in range(rng.choice((4, 5, 6))):
             text, pairs = fields_case(source, fields)

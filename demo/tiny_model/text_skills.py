@@ -191,7 +191,7 @@ BACKWARD = (
 
 def look_up(source: Source) -> Dialogue:
     rng = source.rng
-    count = rng.randint(3, 8)
+    count = rng.randint(2, 6)
     codes = rng.choice((labels.distinct, labels.series))(rng, count)
     meanings = rng.sample(rng.choice((THINGS, CITIES, WORDS, PEOPLE)), count)
     pairs = list(zip(codes, meanings, strict=True))
@@ -199,7 +199,7 @@ def look_up(source: Source) -> Dialogue:
     line = source.phrase(BOOK_LINES)
     book = rng.choice(("\n", "\n", "; ")).join(line.format(a=a, b=b) for a, b in pairs)
     questions = []
-    for a, b in rng.sample(pairs, rng.choice((1, 2, 3, 3))):
+    for a, b in rng.sample(pairs, min(count, rng.choice((1, 2, 3, 3)))):
         questions.append(
             (source.phrase(FORWARD).format(a=a), b)
             if rng.random() < 0.65
