@@ -88,20 +88,23 @@ def find_process(job_dir: Path) -> psutil.Process | None:
         process = psutil.Process(recorded["pid"])
         if abs(process.create_time() - recorded["create_time"]) > 1.0:
             return None
-        if process.status() == psutil.STATUS_ZOMBIE:
-            _reap(job_dir, process.pid)
+        if process.status() == psutil.STATUS_ZOMBIE and _has_ended(job_dir, process.pid):
             return None
     except (FileNotFoundError, ValueError, KeyError, psutil.NoSuchProcess):
         return None
     return process
 
 
-def _reap(job_dir: Path, pid: int) -> None:
-    """An ended child of this process stays listed until it is waited for; keep its exit status."""
-    with contextlib.suppress(ChildProcessError):
+def _has_ended(job_dir: Path, pid: int) -> bool:
+    """An ended child of this process stays listed until it is waited for; keep its exit status. It is not
+    over while some of its threads still wind down."""
+    try:
         ended, status = os.waitpid(pid, os.WNOHANG)
-        if ended == pid:
-            (job_dir / EXIT_FILE).write_text(str(os.waitstatus_to_exitcode(status)))
+    except ChildProcessError:
+        return True
+    if ended == pid:
+        (job_dir / EXIT_FILE).write_text(str(os.waitstatus_to_exitcode(status)))
+    return ended == pid
 
 
 def exit_code(job_dir: Path) -> int | None:

@@ -36,7 +36,7 @@ class Hardware:
 
 
 def choose_hardware() -> Hardware:
-    """The best device present. On a CPU float32: bfloat16 is slower there without matrix extensions."""
+    """The best device present. On a CPU float32: whether bfloat16 is faster there depends on the processor."""
     if torch.cuda.is_available():
         bfloat16 = torch.cuda.is_bf16_supported()
         return Hardware("cuda", torch.bfloat16 if bfloat16 else torch.float32, bfloat16)
