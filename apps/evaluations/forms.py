@@ -84,6 +84,10 @@ class ComparisonForm(forms.Form):
         field.choices = choices
         field.initial = choices[0][0] if choices else ""
 
+    def _asks_for(self, name: str, choice: str) -> bool:
+        """Whether this was chosen in a page that was opened before somebody else froze the suite: it still means it."""
+        return self.is_bound and self.data.get(name) == choice
+
     def _task_choices(self) -> list[tuple[str, str]]:
         frozen = {suite.version_id for suite in self._suites.values() if suite.split == "test"}
         choices = [
@@ -94,7 +98,7 @@ class ComparisonForm(forms.Form):
         return choices + [
             (f"version:{version.pk}", f"{version}, test split ({version.test_count:,} items)")
             for version in self._versions.values()
-            if version.pk not in frozen
+            if version.pk not in frozen or self._asks_for("suite", f"version:{version.pk}")
         ]
 
     def _general_choices(self) -> list[tuple[str, str]]:
@@ -103,7 +107,7 @@ class ComparisonForm(forms.Form):
             for suite in self._suites.values()
             if suite.kind == SuiteKind.GENERAL
         ]
-        if not choices and general_suite_path().is_file():
+        if (not choices or self._asks_for("general_suite", SHIPPED)) and general_suite_path().is_file():
             choices.append((SHIPPED, "General skills (ships with ftportal)"))
         return [*choices, ("", "Do not measure")]
 

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeGuard
 
 from apps.core.errors import PortalError
 
@@ -77,6 +77,8 @@ def _item(line: bytes) -> ItemDraft:
         raise ValueError("longer than a megabyte.")
     try:
         row = json.loads(line.decode("utf-8-sig"))
+    except RecursionError as error:
+        raise ValueError("objects and lists are nested too deeply.") from error
     except ValueError as error:
         raise ValueError(f"not valid JSON ({error}).") from error
     messages = row.get("messages") if isinstance(row, dict) else None
@@ -84,11 +86,11 @@ def _item(line: bytes) -> ItemDraft:
         raise ValueError("“messages” is not a list of messages.")
     skill = row.get("skill", "")
     group = row.get("group", "")
-    if not isinstance(skill, str) or not isinstance(group, str):
-        raise ValueError("“skill” and “group” must be text.")
+    if not _is_text(skill) or not _is_text(group):
+        raise ValueError("“skill” and “group” must be plain text.")
     if "expected" in row:
-        if not isinstance(row["expected"], str) or not row["expected"].strip():
-            raise ValueError("“expected” is not a text, or is empty.")
+        if not _is_text(row["expected"]) or not row["expected"].strip():
+            raise ValueError("“expected” is not plain text, or is empty.")
         asked, expected = [_message(message) for message in messages], row["expected"]
         if asked[-1]["role"] == "assistant":
             raise ValueError("the last message is the assistant's; leave it out, it stands in “expected”.")
@@ -101,13 +103,18 @@ def _item(line: bytes) -> ItemDraft:
 
 def _message(message: dict[str, Any]) -> dict[str, str]:
     role = message.get("role")
-    if role not in ROLES:
+    if not isinstance(role, str) or role not in ROLES:
         raise ValueError(f"“{role}” is not a role.")
     return {"role": role, "content": _content(message)}
 
 
 def _content(message: dict[str, Any]) -> str:
     content = message.get("content")
-    if not isinstance(content, str) or "\x00" in content:
+    if not _is_text(content):
         raise ValueError("the content of a message is not plain text.")
     return content
+
+
+def _is_text(value: Any) -> TypeGuard[str]:
+    """Text that can be stored: neither NUL nor half of a character (a lone surrogate), which JSON can escape."""
+    return isinstance(value, str) and not any(c == "\x00" or "\ud800" <= c <= "\udfff" for c in value)

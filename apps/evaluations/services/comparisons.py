@@ -1,6 +1,7 @@
 """Starting, taking up again and ending comparisons."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from django.db import models, transaction
 from django.utils import timezone
@@ -44,7 +45,8 @@ def comparison_create(
 ) -> Comparison:
     """Queue the comparison of `candidate` with every baseline (label, variant) on the suite.
 
-    Raises `LeakageError` when items of either suite occur in what the candidate was trained on.
+    The same comparison that is under way already is returned instead, so that a form sent twice is one look at the
+    items. Raises `LeakageError` when items of either suite occur in what the candidate was trained on.
     """
     _check_fair(project, suite, candidate, baselines, general_suite)
     if not (0 < smallest_gain < 1 and 0 < general_margin < 1):
@@ -63,17 +65,23 @@ def comparison_create(
     with transaction.atomic():
         # One number and one look at a time.
         Project.objects.select_for_update().get(pk=project.pk)
+        wanted = {
+            "suite": suite,
+            "general_suite": general_suite,
+            "candidate": candidate,
+            "smallest_gain": smallest_gain,
+            "general_margin": general_margin,
+        }
+        under_way = _same_under_way(project, wanted, [variant for _, variant in baselines])
+        if under_way is not None:
+            return under_way
         last = Comparison.objects.filter(project=project).aggregate(last=models.Max("number"))["last"] or 0
         comparison = Comparison.objects.create(
             project=project,
             number=last + 1,
             name=(name or f"{candidate.model_version} against {len(baselines)} baselines")[:160],
-            suite=suite,
-            general_suite=general_suite,
             general_base=general_base,
-            candidate=candidate,
-            smallest_gain=smallest_gain,
-            general_margin=general_margin,
+            **wanted,
             look=Comparison.objects.filter(suite=suite).count() + 1,
             created_by=by,
         )
@@ -97,6 +105,18 @@ def comparison_create(
         )
         _start(comparison, by)
     return comparison
+
+
+def _same_under_way(
+    project: Project, wanted: Mapping[str, Any], baselines: Sequence[Variant]
+) -> Comparison | None:
+    candidates = Comparison.objects.filter(project=project, state__in=Comparison.ACTIVE, **wanted)
+    for comparison in candidates.prefetch_related("contenders"):
+        if [contender.variant_id for contender in comparison.contenders.all()] == [
+            one.pk for one in baselines
+        ]:
+            return comparison
+    return None
 
 
 def comparison_resume(*, comparison: Comparison, by: User | None) -> None:
