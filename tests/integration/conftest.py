@@ -12,7 +12,7 @@ def together() -> Iterator[Together]:
         yield stack
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def apart() -> Iterator[Apart]:
     """Programs by themselves, for the tests that kill them; each test leaves all of them running."""
     with running_apart() as stack:

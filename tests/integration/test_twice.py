@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.integration.main_job import PATIENCE, Work, new_project
+from tests.integration.main_job import PATIENCE, Work, last_number, new_project
 from tests.integration.pages import Page, Visitor
 from tests.integration.rows import distinct_tickets, jsonl, many_rows
 from tests.integration.stack import Together
@@ -83,19 +83,38 @@ def test_cancelling_twice_stops_the_work_once(work: Work):
     assert "It can go on where it stopped" in work.import_page(number).text
 
 
-def test_starting_the_same_training_twice_starts_one_job(work: Work):
+@pytest.fixture(scope="module")
+def started_twice(work: Work) -> list[Page]:
+    """What two presses of the same "Start training" led to."""
     version = work.version_of_tickets(40)
-    page = work.visitor.get(f"{work.base}train/new/", version=str(version), epochs="1", accept_few="on")
+    page = work.visitor.get(f"{work.base}train/new/", version=str(version), accept_few="on")
     form = next(form for form in page.forms if any(name == "submission_key" for name, _ in form.fields))
+    settings = {"version": version, "epochs": "1", "max_steps": "2", "accept_few": "on"}
+    return [work.visitor.send(page, form, **settings) for _ in range(2)]
 
-    answers = [
-        work.visitor.send(page, form, version=version, max_steps="1", epochs="1", accept_few="on")
-        for _ in range(2)
-    ]
 
-    assert [answer.status for answer in answers] == [200, 200]
-    assert answers[0].path == answers[1].path
-    assert work.stack.value("SELECT count(*) FROM jobs_trainingjob WHERE version_id = %s", version) == 1
-    number = int(answers[0].path.rstrip("/").rsplit("/", 1)[-1])
-    work.visitor.post(f"{answers[0].path}cancel/")
-    work.wait_for_job(number, "cancelled", "succeeded")
+def test_starting_the_same_training_twice_starts_one_job(work: Work, started_twice: list[Page]):
+    first, second = started_twice
+
+    assert (first.status, second.status) == (200, 200)
+    assert first.path == second.path
+    job = last_number(first)
+    same_version = "SELECT id FROM jobs_trainingjob WHERE version_id = %s"
+    assert [row["id"] for row in work.stack.rows(same_version, work.job(job)["version_id"])] == [job]
+
+
+def test_starting_the_same_comparison_twice_is_one_look_at_the_items(work: Work, started_twice: list[Page]):
+    job = work.wait_for_job(last_number(started_twice[0]), "succeeded")
+    form = f"{work.base}evaluate/new/?model={job['model_version_id']}"
+
+    first, second = in_two_tabs(work, form, "Start comparison")
+
+    assert (first.status, second.status) == (200, 200), second.text
+    assert first.path == second.path
+    comparison = last_number(first)
+    assert work.comparison(comparison)["look"] == 1
+    every = work.stack.rows("SELECT id FROM evaluations_comparison WHERE project_id = %s", job["project_id"])
+    assert [row["id"] for row in every] == [comparison]
+    operation = work.operation("evaluations.compare", comparison)["id"]
+    work.visitor.post(f"{work.base.split('/p/')[0]}/operations/{operation}/cancel/")
+    work.wait_for_comparison(comparison, "cancelled")
