@@ -19,9 +19,11 @@ HERE = Path(__file__).parent
 SEED = 20261122
 ROWS = 1_600
 DUPLICATES = 10
-SHARES = {"billing": 0.22, "shipping": 0.2, "access": 0.18, "bug": 0.19, "feedback": 0.12, "misc": 0.09}
-# Where wishes and strangers' mail can say "urgent", the house does not listen: they stay at P3.
-ALWAYS_LOW = ("feedback", "misc")
+SHARES = {"money": 0.22, "delivery": 0.2, "passwords": 0.18, "errors": 0.19, "ideas": 0.12, "offers": 0.09}
+# Where wishes and strangers' mail can say "urgent", the house does not listen: they stay at `later`.
+ALWAYS_LATER = ("ideas", "offers")
+# The digit before each pattern in wordings.txt and cues.txt.
+PRIORITIES = {"1": "urgent", "2": "normal", "3": "later"}
 GREETINGS = (
     "Hello",
     "Hi",
@@ -60,15 +62,15 @@ def wordings() -> list[Wording]:
             category, number = rest, 0
         else:
             number += 1
-            found.append(Wording(f"{category}-{number:02d}", category, f"P{mark}", rest))
+            found.append(Wording(f"{category}-{number:02d}", category, PRIORITIES[mark], rest))
     return found
 
 
 def cues() -> dict[str, list[str]]:
-    """Second sentences by the priority that they ask for; `P0` sentences ask for none."""
-    by_priority: dict[str, list[str]] = {"P1": [], "P3": [], "P0": []}
+    """Second sentences by the priority that they ask for; those under `neutral` ask for none."""
+    by_priority: dict[str, list[str]] = {"urgent": [], "later": [], "neutral": []}
     for line in (HERE / "cues.txt").read_text(encoding="utf-8").splitlines():
-        by_priority[f"P{line[0]}"].append(line[2:])
+        by_priority[PRIORITIES.get(line[0], "neutral")].append(line[2:])
     return by_priority
 
 
@@ -84,10 +86,12 @@ def ticket_text(rng: random.Random, wording: Wording, cue: str | None) -> str:
 
 
 def ticket(rng: random.Random, wording: Wording) -> dict[str, object]:
-    """One row. A cue for P1 or P3 overrules the priority that the matter itself has."""
-    kind = rng.choices(("none", "P0", "P1", "P3"), (0.4, 0.25, 0.2, 0.15))[0]
+    """One row. A cue for `urgent` or `later` overrules the priority that the matter itself has."""
+    kind = rng.choices(("none", "neutral", "urgent", "later"), (0.4, 0.25, 0.2, 0.15))[0]
     cue = None if kind == "none" else rng.choice(cues()[kind])
-    priority = kind if kind in ("P1", "P3") and wording.category not in ALWAYS_LOW else wording.priority
+    priority = (
+        kind if kind in ("urgent", "later") and wording.category not in ALWAYS_LATER else wording.priority
+    )
     return {
         "messages": [
             {"role": "user", "content": ticket_text(rng, wording, cue)},
@@ -97,7 +101,7 @@ def ticket(rng: random.Random, wording: Wording) -> dict[str, object]:
             "wording": wording.id,
             "category": wording.category,
             "priority": priority,
-            "cue": {"none": "none", "P0": "neutral", "P1": "urgent", "P3": "no hurry"}[kind],
+            "cue": kind,
             "duplicate": False,
         },
     }

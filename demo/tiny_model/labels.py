@@ -1,18 +1,9 @@
-"""Made-up label and key names, so that a model must read what a label means instead of knowing the label.
-
-The names of the demo's own labels are kept out of everything made here and in the wordings (see RESERVED).
-"""
+"""Made-up label and key names, so that a model must read what a label means instead of knowing the label."""
 
 import random
 import string
 
 from demo.tiny_model import values
-
-RESERVED = frozenset("billing shipping access bug feedback misc category priority p1 p2 p3".split())  # noqa: SIM905
-
-
-def allowed(name: str) -> bool:
-    return not RESERVED & set(name.lower().replace("-", " ").replace("_", " ").split())
 
 
 def syllables(rng: random.Random) -> str:
@@ -32,22 +23,15 @@ def letters(rng: random.Random) -> str:
 
 def invented(rng: random.Random) -> str:
     """One name of a random make: syllables, a plain unrelated word, letters, or two parts joined."""
-    while True:
-        roll = rng.random()
-        if roll < 0.5:
-            name = syllables(rng)
-        elif roll < 0.78:
-            name = rng.choice(values.WORDS)
-        elif roll < 0.86:
-            name = letters(rng)
-        else:
-            name = (
-                rng.choice((syllables, lambda r: r.choice(values.WORDS)))(rng)
-                + rng.choice("-_")
-                + rng.choice(values.WORDS)
-            )
-        if allowed(name):
-            return name
+    roll = rng.random()
+    if roll < 0.5:
+        return syllables(rng)
+    if roll < 0.78:
+        return rng.choice(values.WORDS)
+    if roll < 0.86:
+        return letters(rng)
+    first = syllables(rng) if rng.random() < 0.5 else rng.choice(values.WORDS)
+    return first + rng.choice("-_") + rng.choice(values.WORDS)
 
 
 def cased(rng: random.Random, names: list[str]) -> list[str]:
@@ -68,23 +52,20 @@ def distinct(rng: random.Random, count: int) -> list[str]:
 
 def series(rng: random.Random, count: int) -> list[str]:
     """Names that differ in a digit or letter only: K1 K2 K3, level-1, A B C, 10 20 30."""
-    while True:
-        roll = rng.random()
-        letter = rng.choice(string.ascii_uppercase)
-        start = rng.choice((0, 1, 1, 1, 1, 2))
-        numbers = [str(start + i) for i in range(count)]
-        if roll < 0.6:
-            names = [letter + n for n in numbers]
-        elif roll < 0.7:
-            names = [f"{rng.choice((letter, syllables(rng)))}-{n}" for n in numbers]
-        elif roll < 0.8:
-            names = list(string.ascii_uppercase[:count])
-        elif roll < 0.9:
-            names = numbers
-        else:
-            names = [n + letter.lower() for n in numbers]
-        if all(allowed(name) for name in names) and len(set(names)) == count:
-            return names
+    roll = rng.random()
+    letter = rng.choice(string.ascii_uppercase)
+    start = rng.choice((0, 1, 1, 1, 1, 2))
+    numbers = [str(start + i) for i in range(count)]
+    if roll < 0.6:
+        return [letter + n for n in numbers]
+    if roll < 0.7:
+        stem = rng.choice((letter, syllables(rng)))
+        return [f"{stem}-{n}" for n in numbers]
+    if roll < 0.8:
+        return list(string.ascii_uppercase[:count])
+    if roll < 0.9:
+        return numbers
+    return [n + letter.lower() for n in numbers]
 
 
 def key_names(rng: random.Random, pools: list[list[str]]) -> list[str]:
@@ -93,7 +74,7 @@ def key_names(rng: random.Random, pools: list[list[str]]) -> list[str]:
     for pool in pools:
         while True:
             key = invented(rng) if rng.random() < 0.35 else rng.choice(pool)
-            if key not in keys and allowed(key):
+            if key not in keys:
                 keys.append(key)
                 break
     return keys

@@ -166,7 +166,7 @@ def level_options(source: Source, group: Group) -> tuple[Option, ...]:
     elif roll < 0.8:
         names = labels.distinct(rng, len(levels))
     else:
-        names = [rng.choice([n for n in level.names if labels.allowed(n)]) for level in levels]
+        names = [rng.choice(level.names) for level in levels]
     return tuple(
         Option(
             name,

@@ -169,6 +169,24 @@ RENDERERS: dict[str, Callable[[list[tuple[str, str]]], str]] = {
 }
 
 
+def render(form: str, pairs: list[tuple[str, str]]) -> str:
+    """Keys and values in one of the forms that the instruction can state."""
+    return RENDERERS[form](pairs)
+
+
+FORMS = ("lines",) * 7 + ("equals", "json", "json", "slash", "comma", "semicolon", "brackets", "bars")
+STATED = (
+    "Answer in this form:\n{shape}",
+    "Write:\n{shape}",
+    "Format:\n{shape}",
+    "Answer exactly like this:\n{shape}",
+    "Use this form:\n{shape}",
+    "Reply as\n{shape}",
+    "Your answer looks like this:\n{shape}",
+    "Fill in:\n{shape}",
+    "The answer has this form:\n{shape}",
+    "Output:\n{shape}",
+)
 NAME_TOPIC = (
     "Name the topic.",
     "What is it about? One word.",
@@ -198,8 +216,13 @@ NAME_BOTH = (
 def name_topic(source: Source) -> Dialogue:
     """The plain word for the topic, the urgency or both, of messages and of descriptions."""
     rng = source.rng
-    kind = rng.choice(("topic", "topic", "topic", "level", "both"))
+    kind = rng.choice(("topic", "topic", "level", "both", "both"))
     instruction = source.phrase({"topic": NAME_TOPIC, "level": NAME_LEVEL, "both": NAME_BOTH}[kind])
+    keys, form = labels.key_names(rng, [values.TOPIC_KEYS, values.LEVEL_KEYS]), "comma"
+    if kind == "both" and rng.random() < 0.8:
+        form = rng.choice(FORMS)
+        shape = render(form, [(key, rng.choice((f"<{key}>", "..."))) for key in keys])
+        instruction += "\n" + source.phrase(STATED).format(shape=shape)
     levels = load_groups("attributes.txt")["hurry"].concepts
     questions = []
     for _ in range(rng.randint(3, 8)):
@@ -215,29 +238,12 @@ def name_topic(source: Source) -> Dialogue:
             told = rng.choice(level.descriptions)
             questions.append((told if short else message(source, concept, [level]), LEVEL_WORDS[level.name]))
         else:
-            answer = f"{plain_word(group.name)}, {LEVEL_WORDS[level.name]}"
+            said = (plain_word(group.name), LEVEL_WORDS[level.name])
+            answer = render(form, list(zip(keys, said, strict=True)))
             questions.append((message(source, concept, [level]), answer))
     return Dialogue("name_topic", asked(source, instruction, questions))
 
 
-def render(form: str, pairs: list[tuple[str, str]]) -> str:
-    """Keys and values in one of the forms that the instruction can state."""
-    return RENDERERS[form](pairs)
-
-
-FORMS = ("lines",) * 7 + ("equals", "json", "json", "slash", "comma", "semicolon", "brackets", "bars")
-STATED = (
-    "Answer in this form:\n{shape}",
-    "Write:\n{shape}",
-    "Format:\n{shape}",
-    "Answer exactly like this:\n{shape}",
-    "Use this form:\n{shape}",
-    "Reply as\n{shape}",
-    "Your answer looks like this:\n{shape}",
-    "Fill in:\n{shape}",
-    "The answer has this form:\n{shape}",
-    "Output:\n{shape}",
-)
 FIELD_HEADS = (
     "{key} is one of:",
     "{key}:",
