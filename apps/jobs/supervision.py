@@ -219,7 +219,8 @@ class Supervisor:
             job_log_note(job=self._job, tail=self._trainer.log_tail(self._directory))
 
     def _finish(self) -> None:
-        self._progress.report(self._step, message="Storing the model", force=True)
+        self._message = "Storing the model"
+        self._report()
         result = self._trainer.result(str(self._directory))
         assert result.path is not None
         packed = self._directory / "result.tar"

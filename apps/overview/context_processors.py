@@ -37,7 +37,9 @@ def shell(request: HttpRequest) -> dict[str, Any]:
     context["running_operations_url"] = reverse("operations:list", args=[workspace.slug])
     context["live_url"] = reverse("operations:stream", args=[workspace.slug])
     if project is not None:
-        standing = getattr(request, "standing", None) or standing_of(project)  # the overview has read it already
+        standing = getattr(request, "standing", None) or standing_of(
+            project
+        )  # the overview has read it already
         context["project_stages"] = stages_of(project, standing, request.path)
     context["breadcrumbs"] = _breadcrumbs(request, context)
     return context

@@ -240,12 +240,13 @@ class TrainingProvider(Protocol):
 class ModelReference:
     """Which weights answer.
 
-    Local: `base` (directory or hub id) alone, an adapter artifact on a base, or a full model artifact, by the
-    SHA-256 of the artifact's tar. Remote: `provider_model`, the provider's own model id.
+    Local: `base` (directory, or hub id with the pinned `base_revision`) alone, an adapter artifact on a base, or a
+    full model artifact, by the SHA-256 of the artifact's tar. Remote: `provider_model`, the provider's own model id.
     """
 
     kind: ModelKind = "base"
     base: str | None = None
+    base_revision: str | None = None
     artifact_sha256: str | None = None
     provider_model: str | None = None
 
@@ -297,3 +298,6 @@ class InferenceProvider(Protocol):
 
     def chat(self, request: ChatRequest) -> ChatReply:
         """Answer one conversation; raises ProviderError."""
+
+    def close(self) -> None:
+        """End the connections it holds open."""

@@ -53,15 +53,17 @@ def _provider(name: str, **options: Any) -> InferenceProvider:
 def model_reference(variant: Variant) -> ModelReference:
     """Which weights answer, as providers name them."""
     base, version = variant.base_model, variant.model_version
+    location, revision = model_location(base.reference), base.revision or None
     if version is None:
-        return ModelReference(kind="base", base=model_location(base.reference))
+        return ModelReference(kind="base", base=location, base_revision=revision)
     if version.provider_model:
         return ModelReference(provider_model=version.provider_model)
     if version.artifact is None or version.artifact.sha256 is None:
         raise ModelMissingError(f"The weights of {version.name} are missing, so it cannot be asked.")
     return ModelReference(
         kind="adapter" if version.kind == ModelKind.ADAPTER else "full",
-        base=model_location(base.reference),
+        base=location,
+        base_revision=revision,
         artifact_sha256=version.artifact.sha256,
     )
 

@@ -102,8 +102,8 @@ def train_and_watch(page: Page) -> None:
     training = Training(page)
     training.stage("Train")
     training.primary("New training job").or_(page.get_by_role("link", name="New training job")).first.click()
-    training.fill_in(epochs="2", batch_size="4", lora_rank="4")
-    expect(training.preview).to_contain_text("64 (32 an epoch)")  # 128 training rows, 4 a step, twice
+    training.fill_in(epochs="4", batch_size="4", lora_rank="4")
+    expect(training.preview).to_contain_text("128 (32 an epoch)")  # 128 training rows, 4 a step, four times
     page.get_by_role("button", name="Start training").click()
     expect(training.title).to_have_text("Training 1")
 
@@ -121,7 +121,7 @@ def train_and_watch(page: Page) -> None:
     expect(training.curve).to_contain_text("at step")
     assert training.last_step() >= later, "a reload shows at least what was shown before"
     expect(page.get_by_text("The model is trained")).to_be_visible(timeout=BACKGROUND)
-    expect(training.curve).to_contain_text("at step 64 of 64")
+    expect(training.curve).to_contain_text("at step 128 of 128")
     expect(training.curve).to_contain_text("Lowest validation loss")
     page.get_by_role("link", name=re.compile("^model 1")).click()
     expect(page.get_by_role("heading", name="Lineage")).to_be_visible()

@@ -17,6 +17,7 @@ from apps.evaluations.services.comparisons import comparison_resume
 from apps.operations.models import Operation
 from apps.operations.services import operation_run
 from apps.providers.adapters.local.packing import pack_directory
+from apps.registry.inference import provider_for
 from apps.registry.services import base_model_ensure, model_version_create
 from tests.evaluations.worlds import World
 from tests.providers.tiny import make_model
@@ -36,12 +37,13 @@ class Program:
         command = [sys.executable, "-m", "apps.providers.adapters.local.inference"]
         environment = {**os.environ, "FTPORTAL_INFERENCE_TOKEN": "secret", "PYTHONPATH": str(ROOT)}
         self.socket.unlink(missing_ok=True)
-        self.child = subprocess.Popen(
-            [*command, "--socket", str(self.socket), "--cache", str(self.cache)],
-            env=environment,
-            stdout=self.log.open("ab"),
-            stderr=subprocess.STDOUT,
-        )
+        with self.log.open("ab") as log:
+            self.child = subprocess.Popen(
+                [*command, "--socket", str(self.socket), "--cache", str(self.cache)],
+                env=environment,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
         deadline = time.monotonic() + 90
         with httpx.Client(
             transport=httpx.HTTPTransport(uds=str(self.socket)), headers={"Authorization": "Bearer secret"}
@@ -70,6 +72,7 @@ def program(tmp_path, settings):
     settings.FTPORTAL_INFERENCE_PATIENCE = 1
     program.start()
     yield program
+    provider_for("local").close()
     program.kill()
 
 

@@ -191,6 +191,7 @@ class Apart(Stack):
             FTPORTAL_PORT=str(self.port),
             REDIS_URL=f"redis://127.0.0.1:{self._redis_port}/0",
             PYTHONUNBUFFERED="1",
+            DJANGO_SETTINGS_MODULE="ftportal.settings",
             **QUICK,
         )
         home.mkdir(mode=0o700)

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -122,22 +123,31 @@ class Server:
     client: InferenceClient
 
 
-@pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    directory = tmp_path_factory.mktemp("inference")
+@contextmanager
+def serving(directory: Path, **environment: str) -> Iterator[Server]:
+    """An inference program with its files in `directory`, stopped at the end."""
     socket, cache = directory / "socket", directory / "cache"
     arguments = ["--socket", str(socket), "--cache", str(cache), "--max-model-mib", "8"]
     process = subprocess.Popen(
         [sys.executable, "-m", "apps.providers.adapters.local.inference", *arguments],
         cwd=ROOT,
-        env={**os.environ, "FTPORTAL_INFERENCE_TOKEN": TOKEN},
+        env={**os.environ, "FTPORTAL_INFERENCE_TOKEN": TOKEN, **environment},
     )
     client = InferenceClient(socket=socket, token=TOKEN)
-    wait_until(lambda: _answers(client), seconds=60)
-    yield Server(socket, cache, client)
-    client.close()
-    process.terminate()
-    assert process.wait(timeout=10) == 0
+    try:
+        wait_until(lambda: _answers(client), seconds=60)
+        yield Server(socket, cache, client)
+    finally:
+        client.close()
+        process.terminate()
+        code = process.wait(timeout=10)
+    assert code == 0
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with serving(tmp_path_factory.mktemp("inference")) as server:
+        yield server
 
 
 def _answers(client: InferenceClient) -> bool:

@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import shutil
 import tarfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -20,7 +21,7 @@ from apps.providers.contracts import (
     ProviderRejectedError,
     ProviderUnavailableError,
 )
-from tests.providers.conftest import Adapter, Server
+from tests.providers.conftest import Adapter, Server, serving
 from tests.providers.tiny import colour_chats
 
 pytestmark = pytest.mark.timeout(900)
@@ -80,6 +81,35 @@ def test_answers_in_batches_are_those_of_transformers_one_by_one(
     labels = server.client.health()["loaded"]
     assert any(adapter.sha256 in label for label in labels)
     assert str(base_model) in labels
+
+
+def hub_cache(home: Path, repository: str, revisions: dict[str, Path]) -> None:
+    """Lay model directories out as the Hugging Face cache keeps what it has downloaded."""
+    snapshots = home / "hub" / f"models--{repository.replace('/', '--')}" / "snapshots"
+    for commit, directory in revisions.items():
+        shutil.copytree(directory, snapshots / commit)
+
+
+def test_a_hub_model_answers_with_the_weights_of_its_pinned_commit(tmp_path: Path, base_model: Path) -> None:
+    from safetensors.torch import load_file, save_file
+
+    later = tmp_path / "later"
+    shutil.copytree(base_model, later)
+    weights = load_file(later / "model.safetensors")
+    weights["model.norm.weight"] *= -1
+    save_file(weights, later / "model.safetensors", metadata={"format": "pt"})
+    hub_cache(tmp_path / "hf", "team/tiny", {"1" * 40: base_model, "2" * 40: later})
+    messages = questions(1)[0]
+
+    with serving(tmp_path, HF_HOME=str(tmp_path / "hf"), HF_HUB_OFFLINE="1") as server:
+        local = [ask(server.client, messages, ModelReference(base=str(path))) for path in (base_model, later)]
+        pinned = [
+            ask(server.client, messages, ModelReference(base="team/tiny", base_revision=commit * 40))
+            for commit in ("1", "2")
+        ]
+
+    assert [reply.text for reply in pinned] == [reply.text for reply in local]
+    assert local[0].text != local[1].text
 
 
 def test_usage_times_and_finish_reasons_are_told(server: Server, base_model: Path) -> None:
@@ -263,7 +293,14 @@ def test_the_adapter_used_longest_ago_goes_first(tmp_path: Path, base_model: Pat
 
 
 def waiting_with(length: int) -> Waiting:
-    return Waiting(Work("base", "x", None, 0.0, 1.0), [], 1, None, (), ids=(0,) * length)
+    return Waiting(
+        Work(kind="base", base="x", sha256=None, temperature=0.0, top_p=1.0),
+        [],
+        1,
+        None,
+        (),
+        ids=(0,) * length,
+    )
 
 
 def test_a_batch_is_the_oldest_request_with_those_of_similar_length() -> None:

@@ -66,6 +66,11 @@ class LocalProvider:
         if inference_socket is not None or inference_url is not None:
             self._client = InferenceClient(socket=inference_socket, url=inference_url, token=inference_token)
 
+    def close(self) -> None:
+        """End the connections to the inference program."""
+        if self._client is not None:
+            self._client.close()
+
     # --- Training -------------------------------------------------------------------------------------------
 
     def validate(self, request: TrainingRequest) -> list[Problem]:

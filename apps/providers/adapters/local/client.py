@@ -103,6 +103,7 @@ def chat_payload(request: ChatRequest) -> dict[str, Any]:
     model: ModelReference = request.model
     return {
         "base": model.base,
+        "base_revision": model.base_revision,
         "model": model.artifact_sha256,
         "kind": model.kind,
         "messages": [dict(message) for message in request.messages],

@@ -24,6 +24,7 @@ DISCONNECT_CHECK_SECONDS = 2.0
 class ChatBody(msgspec.Struct, kw_only=True):
     messages: Annotated[list[dict[str, Any]], Meta(min_length=1)]
     base: str | None = None
+    base_revision: str | None = None
     model: str | None = None
     kind: Literal["base", "adapter", "full"] = "base"
     max_tokens: Annotated[int, Meta(ge=1, le=32768)] = 256
@@ -77,7 +78,14 @@ class InferenceApp:
         except msgspec.DecodeError as error:
             raise InferenceError(422, "bad_request", f"The request is not valid: {error}.") from error
         waiting = Waiting(
-            work=Work(body.kind, body.base, body.model, body.temperature, body.top_p),
+            work=Work(
+                kind=body.kind,
+                base=body.base,
+                revision=body.base_revision,
+                sha256=body.model,
+                temperature=body.temperature,
+                top_p=body.top_p,
+            ),
             messages=body.messages,
             max_tokens=body.max_tokens,
             seed=body.seed,

@@ -29,9 +29,18 @@ class ModelKey:
     kind: str
     base: str | None
     sha256: str | None
+    revision: str | None = None
 
-    def label(self) -> str:
-        return " + ".join(part for part in (self.base, self.sha256) if part)
+
+@dataclass(frozen=True)
+class Source:
+    """Where whole weights are loaded from: a directory, or a hub id with the commit it is pinned to."""
+
+    name: str
+    revision: str | None = None
+
+    def __str__(self) -> str:
+        return f"{self.name}@{self.revision}" if self.revision else self.name
 
 
 @dataclass
@@ -71,7 +80,7 @@ class LoadedModels:
         self._store = store
         self._budget = budget_bytes
         self._idle_seconds = idle_seconds
-        self._loaded: dict[str, Loaded] = {}
+        self._loaded: dict[Source, Loaded] = {}
         self._device = (
             "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
         )
@@ -79,8 +88,8 @@ class LoadedModels:
 
     def labels(self) -> list[str]:
         return [
-            " + ".join(filter(None, [name, adapter]))
-            for name, loaded in list(self._loaded.items())
+            " + ".join(filter(None, [str(source), adapter]))
+            for source, loaded in list(self._loaded.items())
             for adapter in list(loaded.variants)
         ]
 
@@ -90,13 +99,13 @@ class LoadedModels:
     def generator(self, key: ModelKey) -> Generator:
         """Ready to generate with these weights, loading what is missing. InferenceError when they can't be
         had."""
-        name, path = self._weights(key)
-        loaded = self._loaded.get(name) or self._load(name)
+        source, path = self._weights(key)
+        loaded = self._loaded.get(source) or self._load(source)
         variant = loaded.variants.get(key.sha256 if key.kind == "adapter" else None)
         if variant is None:
-            variant = self._add_variant(loaded, key, name, path)
+            variant = self._add_variant(loaded, key, source, path)
         variant.used = time.monotonic()
-        self._free_over_budget(name)
+        self._free_over_budget(source)
         if loaded.switch is not None:
             loaded.switch.use(variant.adapter)
         return Generator(
@@ -105,11 +114,11 @@ class LoadedModels:
 
     def free_idle(self) -> None:
         limit = time.monotonic() - self._idle_seconds
-        for name in [name for name, loaded in self._loaded.items() if loaded.used < limit]:
-            self._drop(name)
+        for source in [source for source, loaded in self._loaded.items() if loaded.used < limit]:
+            self._drop(source)
 
-    def _weights(self, key: ModelKey) -> tuple[str, Path | None]:
-        """The name of the base weights and, for an adapter, its directory."""
+    def _weights(self, key: ModelKey) -> tuple[Source, Path | None]:
+        """Where the whole weights come from and, for an adapter, its directory."""
         path: Path | None = None
         if key.kind != "base":
             path = self._store.path(key.sha256 or "")
@@ -120,33 +129,40 @@ class LoadedModels:
             if model_kind(path) != key.kind:
                 raise InferenceError(400, "wrong_kind", f"This model is not of the kind “{key.kind}”.")
         if key.kind == "full":
-            return str(path), None
+            return Source(str(path)), None
         if not key.base:
             raise InferenceError(400, "no_base", "Which base model is meant is missing from the request.")
-        return key.base, path
+        return Source(key.base, key.revision), path
 
-    def _load(self, name: str) -> Loaded:
+    def _load(self, source: Source) -> Loaded:
+        name = source.name
         if os.path.isabs(name) and not os.path.isfile(os.path.join(name, "config.json")):
             raise InferenceError(404, "model_missing", f"There is no model in the directory {name}.")
         self._free_over_budget(None)
         try:
             model = AutoModelForCausalLM.from_pretrained(
-                name, dtype=self._dtype, use_safetensors=True, trust_remote_code=False
+                name,
+                revision=source.revision,
+                dtype=self._dtype,
+                use_safetensors=True,
+                trust_remote_code=False,
             )
         except (OSError, ValueError) as error:
-            raise InferenceError(422, "model_broken", f"The model {name} can't be loaded: {error}") from error
+            raise InferenceError(
+                422, "model_broken", f"The model {source} can't be loaded: {error}"
+            ) from error
         loaded = Loaded(model.to(self._device).eval())
-        self._loaded[name] = loaded
+        self._loaded[source] = loaded
         return loaded
 
-    def _add_variant(self, loaded: Loaded, key: ModelKey, name: str, path: Path | None) -> Variant:
+    def _add_variant(self, loaded: Loaded, key: ModelKey, source: Source, path: Path | None) -> Variant:
         if path is None:
-            variant = _variant(name, loaded.model)
+            variant = _variant(source, loaded.model)
             loaded.variants[None] = variant
             return variant
         assert key.sha256 is not None
-        source = str(path) if (path / "tokenizer.json").is_file() else name
-        variant = _variant(source, loaded.model)
+        own_tokenizer = (path / "tokenizer.json").is_file()
+        variant = _variant(Source(str(path)) if own_tokenizer else source, loaded.model)
         try:
             if isinstance(loaded.model, PeftModel):
                 loaded.model.load_adapter(str(path), adapter_name=key.sha256)
@@ -157,18 +173,18 @@ class LoadedModels:
                 loaded.switch = AdapterSwitch(loaded.model, may_copy=may_copy)
         except (OSError, ValueError, RuntimeError, KeyError) as error:
             raise InferenceError(
-                422, "adapter_mismatch", f"The adapter can't be put on the base model {name}: {error}"
+                422, "adapter_mismatch", f"The adapter can't be put on the base model {source}: {error}"
             ) from error
         variant.adapter = key.sha256
         loaded.variants[key.sha256] = variant
         return variant
 
-    def _free_over_budget(self, keep: str | None) -> None:
+    def _free_over_budget(self, keep: Source | None) -> None:
         """Free whole models, then adapters, oldest use first, until the budget holds."""
         while self.bytes() > self._budget:
-            others = [name for name in self._loaded if name != keep]
+            others = [source for source in self._loaded if source != keep]
             if others:
-                self._drop(min(others, key=lambda name: self._loaded[name].used))
+                self._drop(min(others, key=lambda source: self._loaded[source].used))
             elif not (keep and self._drop_adapter(self._loaded[keep])):
                 return
 
@@ -184,16 +200,18 @@ class LoadedModels:
                 return True
         return False
 
-    def _drop(self, name: str) -> None:
-        del self._loaded[name]
+    def _drop(self, source: Source) -> None:
+        del self._loaded[source]
         gc.collect()
         if self._device == "cuda":
             torch.cuda.empty_cache()
 
 
-def _variant(source: str, model: Any) -> Variant:
+def _variant(source: Source, model: Any) -> Variant:
     try:
-        tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=False)
+        tokenizer = AutoTokenizer.from_pretrained(
+            source.name, revision=source.revision, trust_remote_code=False
+        )
     except (OSError, ValueError) as error:
         raise InferenceError(
             422, "model_broken", f"The tokenizer {source} can't be loaded: {error}"

@@ -26,12 +26,13 @@ GATHER_LIMIT_SECONDS = 0.04
 IDLE_CHECK_SECONDS = 5.0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Work:
     """What may be computed together: the same weights with the same sampling."""
 
     kind: str
     base: str | None
+    revision: str | None = None
     sha256: str | None
     temperature: float
     top_p: float
@@ -135,7 +136,7 @@ class Scheduler:
             self._models = LoadedModels(
                 self._store, budget_bytes=self._budget, idle_seconds=self._idle_seconds
             )
-        return self._models.generator(ModelKey(work.kind, work.base, work.sha256))
+        return self._models.generator(ModelKey(work.kind, work.base, work.sha256, work.revision))
 
     def _encode(self, item: Waiting, generator: "Generator") -> None:
         if item.ids:
