@@ -28,5 +28,5 @@ DROP FUNCTION evaluations_verdict_is_final();
 
 
 class Migration(migrations.Migration):
-    dependencies = [("evaluations", "0002_evidence")]
+    dependencies = [("evaluations", "0001_initial")]
     operations = [migrations.RunSQL(FUNCTION, REVERSE)]

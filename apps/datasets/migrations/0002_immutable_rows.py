@@ -62,6 +62,6 @@ DROP FUNCTION datasets_refuse_frozen_version();
 
 class Migration(migrations.Migration):
 
-    dependencies = [("datasets", "0002_search_and_resume")]
+    dependencies = [("datasets", "0001_initial")]
 
     operations = [migrations.RunSQL(FORWARDS, BACKWARDS)]
