@@ -2,6 +2,7 @@
 
 import logging
 import logging.config
+import os
 import sys
 
 import structlog
@@ -16,8 +17,10 @@ def configure(*, debug: bool) -> None:
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
         structlog.stdlib.ExtraAdder(),
-        structlog.processors.TimeStamper(fmt="iso" if as_json else "%H:%M:%S", utc=as_json),
     ]
+    # `ftportal up` puts the time and the program's name before every line that it relays.
+    if as_json or "FTPORTAL_SUPERVISOR_PID" not in os.environ:
+        shared.append(structlog.processors.TimeStamper(fmt="iso" if as_json else "%H:%M:%S", utc=as_json))
     renderer: structlog.typing.Processor = (
         structlog.processors.JSONRenderer()
         if as_json

@@ -28,11 +28,11 @@ COLUMNS = (
 class _Echo:
     """What `csv.writer` writes to: hands each line back."""
 
-    def write(self, value: str) -> str:
-        return value
+    def write(self, value: str) -> bytes:
+        return value.encode()
 
 
-def audit_csv(events: QuerySet[AuditEvent]) -> Iterator[str]:
+def audit_csv(events: QuerySet[AuditEvent]) -> Iterator[bytes]:
     """Lines of CSV, newest event first. Text that a spreadsheet would take for a formula is quoted as text."""
     writer = csv.writer(_Echo())
     yield writer.writerow(COLUMNS)

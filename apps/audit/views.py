@@ -1,4 +1,5 @@
-from django.http import HttpResponse, StreamingHttpResponse
+from django.http import HttpResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import render
 
 from apps.accounts.access import WorkspaceRequest, workspace_view
@@ -6,6 +7,7 @@ from apps.accounts.permissions import Permission
 from apps.audit.export import audit_csv
 from apps.audit.forms import AuditFilterForm
 from apps.audit.selectors import AuditFilter, actions_of, events_of
+from apps.core.http import stream_download
 from apps.core.pagination import keyset_page
 
 
@@ -24,10 +26,12 @@ def events(request: WorkspaceRequest) -> HttpResponse:
 
 
 @workspace_view(Permission.VIEW_AUDIT)
-def events_csv(request: WorkspaceRequest) -> StreamingHttpResponse:
+def events_csv(request: WorkspaceRequest) -> HttpResponseBase:
     """The same events as the page, all of them."""
     _, wanted = _filter(request)
-    response = StreamingHttpResponse(audit_csv(events_of(request.workspace, wanted)), content_type="text/csv")
-    name = f"audit-{request.workspace.slug}.csv"
-    response.headers["Content-Disposition"] = f'attachment; filename="{name}"'
-    return response
+    return stream_download(
+        request,
+        audit_csv(events_of(request.workspace, wanted)),
+        filename=f"audit-{request.workspace.slug}.csv",
+        content_type="text/csv; charset=utf-8",
+    )

@@ -1,13 +1,15 @@
 """What a job reported, as data: points for the chart, everything as CSV, the log."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from django.db import connection
-from django.http import HttpResponse, JsonResponse
+from django.http import JsonResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404
 
 from apps.accounts.permissions import Permission
 from apps.artifacts.storage import blob_read
+from apps.core.http import stream_download
 from apps.jobs.curves import curve
 from apps.jobs.directories import job_directory
 from apps.jobs.models import MetricPoint, TrainingJob
@@ -41,11 +43,14 @@ def _number(request: ProjectRequest, name: str) -> int | None:
 
 
 @project_view(Permission.VIEW)
-def metrics_csv(request: ProjectRequest, pk: int) -> HttpResponse:
+def metrics_csv(request: ProjectRequest, pk: int) -> HttpResponseBase:
     job = get_object_or_404(TrainingJob, project=request.project, pk=pk)
-    response = HttpResponse(b"".join(_csv(job)), content_type="text/csv; charset=utf-8")
-    response.headers["Content-Disposition"] = f'attachment; filename="job-{job.number}-metrics.csv"'
-    return response
+    return stream_download(
+        request,
+        _csv(job),
+        filename=f"job-{job.number}-metrics.csv",
+        content_type="text/csv; charset=utf-8",
+    )
 
 
 def _csv(job: TrainingJob) -> Iterator[bytes]:
@@ -61,16 +66,17 @@ def _csv(job: TrainingJob) -> Iterator[bytes]:
 
 
 @project_view(Permission.VIEW)
-def log(request: ProjectRequest, pk: int) -> HttpResponse:
+def log(request: ProjectRequest, pk: int) -> HttpResponseBase:
     """The whole log: as stored once the job ended, else as far as it is written; else its stored tail."""
     job = get_object_or_404(TrainingJob.objects.select_related("log"), project=request.project, pk=pk)
     live = job_directory(job.pk) / "log.txt"
+    content: Iterable[bytes]
     if job.log is not None:
-        content = b"".join(blob_read(job.log))
+        content = blob_read(job.log)
     elif live.is_file():
-        content = live.read_bytes()
+        content = (live.read_bytes(),)
     else:
-        content = job.log_tail.encode()
-    response = HttpResponse(content, content_type="text/plain; charset=utf-8")
-    response.headers["Content-Disposition"] = f'attachment; filename="job-{job.number}-log.txt"'
-    return response
+        content = (job.log_tail.encode(),)
+    return stream_download(
+        request, content, filename=f"job-{job.number}-log.txt", content_type="text/plain; charset=utf-8"
+    )

@@ -283,9 +283,8 @@ def test_numbers_as_csv(client_of, people, project, start):
     job = start()
     MetricPoint.objects.create(job=job, seq=5, kind=PointKind.TRAIN, step=1, loss=2.5, learning_rate=1e-4)
     MetricPoint.objects.create(job=job, seq=6, kind=PointKind.VALIDATION, step=1, loss=2.25)
-    rows = list(
-        csv.DictReader(client_of(people.vic).get(url(project, "csv", job.pk)).content.decode().splitlines())
-    )
+    file = client_of(people.vic).get(url(project, "csv", job.pk)).getvalue().decode()
+    rows = list(csv.DictReader(file.splitlines()))
     assert [(row["seq"], row["kind"], row["step"], row["loss"], row["learning_rate"]) for row in rows] == [
         ("5", "train", "1", "2.5", "0.0001"),
         ("6", "validation", "1", "2.25", ""),
@@ -298,7 +297,7 @@ def test_the_log_is_a_file_of_plain_text(client_of, people, project, start):
     response = client_of(people.vic).get(url(project, "log", job.pk))
     assert response["Content-Type"].startswith("text/plain")
     assert response["Content-Disposition"].startswith("attachment")
-    assert response.content == b"<script>alert(1)</script>"
+    assert response.getvalue() == b"<script>alert(1)</script>"
 
 
 # --- Several jobs ----------------------------------------------------------------------------------------------------
