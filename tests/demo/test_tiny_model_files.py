@@ -16,9 +16,9 @@ DIRECTORY = Path(__file__).parents[2] / "demo" / "models" / "ftportal-tiny"
 CHAT = [
     {"role": "system", "content": "Sort the mail."},
     {"role": "user", "content": "Order 4711 costs €12, żółć?\n\n- yes"},
-    {"role": "assistant", "content": "category: billing\npriority: P1"},
+    {"role": "assistant", "content": "category: money\npriority: urgent"},
     {"role": "user", "content": "And this one?"},
-    {"role": "assistant", "content": "misc"},
+    {"role": "assistant", "content": "offers"},
 ]
 
 
@@ -49,7 +49,7 @@ def test_template_marks_the_answers_and_their_end_marks_only(tokenizer):
     out = tokenizer.apply_chat_template(CHAT, return_dict=True, return_assistant_tokens_mask=True)
     pairs = zip(out["input_ids"], out["assistant_masks"], strict=True)
     marked = tokenizer.decode([token for token, mark in pairs if mark])
-    assert marked == "category: billing\npriority: P1<|im_end|>misc<|im_end|>"
+    assert marked == "category: money\npriority: urgent<|im_end|>offers<|im_end|>"
 
 
 def test_pretraining_saw_the_bytes_of_the_template(tokenizer):
@@ -97,4 +97,4 @@ def test_model_answers_in_the_form_that_the_prompt_states(model, tokenizer):
     lines = answer.split("\n")
     assert len(lines) == 2
     assert lines[0].startswith("category: ")
-    assert lines[1] in ("priority: P1", "priority: P2", "priority: P3")
+    assert lines[1] in ("priority: urgent", "priority: normal", "priority: later")
