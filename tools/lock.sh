@@ -23,8 +23,8 @@ compile() {
         echo "# $title, pinned with hashes. Made by \`make lock\`; do not edit."
         echo "# torch is not here: its build differs by machine (CPU, CUDA);" \
             "\`make\` installs the version pinned in pyproject.toml first."
-        # A requirement is its first line and the indented ones after it.
-        awk '/^[^ #]/ { drop = /^(torch|triton|nvidia-|cuda-)/ } !drop' "$work/compiled.txt"
+        # A requirement is its first line and the indented ones after it. The path of the constraints is of no use.
+        awk '/^[^ #]/ { drop = /^(torch|triton|nvidia-|cuda-)/ } !drop && !/^    #   -c /' "$work/compiled.txt"
     } >"$work/final.txt"
     mv "$work/final.txt" "$file"
 }
