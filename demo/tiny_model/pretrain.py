@@ -14,7 +14,7 @@ import json
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
-from itertools import count
+from itertools import count, pairwise
 from pathlib import Path
 from random import Random
 
@@ -35,6 +35,9 @@ ROWS = 4
 SCORED_SHARE = 0.42
 # How many dialogues may wait for a row with room; more of them fill the rows better.
 PATIENCE = 24
+# Where, of the whole run, the learning rate has come down: once in between, then it starts high again (SGDR, Loshchilov
+# and Hutter, 2017). Skills that copy from the prompt come with the first descent and stay.
+CYCLE_ENDS = (0.35, 1.0)
 # Of the learning rate, for the matrices (Muon) and for the embedding and the norms (AdamW).
 RATE_FACTORS = (1.0, 0.6)
 
@@ -56,8 +59,10 @@ class Plan:
         return min(1.0, seconds / (60 * self.minutes))
 
     def rate(self, step: int, progress: float) -> float:
-        """Linear warm-up, constant, then linear decay to a fiftieth over the last `decay_share` of the run."""
-        decay = max(0.02, min(1.0, (1 - progress) / self.decay_share))
+        """Linear warm-up; in each cycle constant, then linear decay to a fiftieth over its last `decay_share`."""
+        begin, end = next(pair for pair in pairwise((0.0, *CYCLE_ENDS)) if progress <= pair[1])
+        left = (end - progress) / (end - begin)
+        decay = max(0.02, min(1.0, left / self.decay_share))
         return self.learning_rate * min(1.0, (step + 1) / self.warmup_steps) * decay
 
 
