@@ -2,6 +2,7 @@
 
 from typing import ClassVar
 
+from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import GinIndex
 from django.contrib.postgres.search import SearchVector, SearchVectorField
 from django.db import models
@@ -185,12 +186,37 @@ class ImportProblem(models.Model):
         return f"line {self.line}: {self.message}"
 
 
+class Split(models.TextChoices):
+    TRAIN = "train", "Train"
+    VALIDATION = "validation", "Validation"
+    TEST = "test", "Test"
+
+
 class Example(models.Model):
-    """One row of a dataset. `raw` is what was received; `payload` is derived from it, for search and display."""
+    """One form of one row of a dataset; its content never changes, an edit makes another form that replaces it.
+
+    `raw` is what was received; `payload` is derived from it, for search and display. What stands in the dataset now,
+    its head, is what has not been removed; the next version is frozen from it.
+    """
 
     dataset = models.ForeignKey(Dataset, models.CASCADE, related_name="examples")
     source = models.ForeignKey(Import, models.RESTRICT, null=True, related_name="examples")
     line = models.BigIntegerField(null=True, help_text="Line in the source file.")
+    row = models.BigIntegerField(
+        null=True,
+        help_text="The first form of an edited row, its key over all versions; null: this is the first.",
+    )
+    replaces = models.ForeignKey("self", models.RESTRICT, null=True, related_name="replaced_by")
+    removed_at = models.DateTimeField(null=True, help_text="Null: it stands in the dataset.")
+    split = models.CharField(
+        max_length=10,
+        choices=Split.choices,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="The split that its source gave it.",
+    )
+    tags = ArrayField(models.CharField(max_length=40), default=list, db_default=[], blank=True)
     raw = models.BinaryField()
     payload = models.JSONField()
     content_hash = models.CharField(max_length=64)
@@ -201,11 +227,18 @@ class Example(models.Model):
         db_persist=True,
     )
     created_at = models.DateTimeField(auto_now_add=True)
+    created_by = models.ForeignKey(
+        User, models.SET_NULL, null=True, related_name="+", help_text="Who edited; null: as imported."
+    )
 
     class Meta:
         ordering = ["pk"]
         indexes = [
-            models.Index(fields=["dataset", "id"], name="example_page"),
+            models.Index(
+                fields=["dataset", "id"], name="example_page", condition=models.Q(removed_at__isnull=True)
+            ),
+            models.Index(fields=["row"], name="example_forms", condition=models.Q(row__isnull=False)),
+            GinIndex(fields=["tags"], name="example_tags"),
             models.Index(fields=["dataset", "content_hash"], name="example_content"),
             models.Index(fields=["source", "id"], name="example_source_page"),
             GinIndex(fields=["words"], name="example_words"),
@@ -218,11 +251,10 @@ class Example(models.Model):
         project = self.dataset.project
         return reverse("datasets:example", args=[project.workspace.slug, project.slug, self.pk])
 
-
-class Split(models.TextChoices):
-    TRAIN = "train", "Train"
-    VALIDATION = "validation", "Validation"
-    TEST = "test", "Test"
+    @property
+    def key(self) -> int:
+        """What stays the same when the row is edited."""
+        return self.row or self.pk
 
 
 class VersionState(models.TextChoices):

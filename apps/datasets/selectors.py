@@ -94,7 +94,13 @@ def problems_page(import_record: Import, parameters: Mapping[str, Any]) -> Keyse
 
 
 def examples_of(project: Project) -> QuerySet[Example]:
+    """Every form of every row, removed ones too."""
     return Example.objects.filter(dataset__project=project)
+
+
+def head_of(dataset: Dataset) -> QuerySet[Example]:
+    """What stands in the dataset now, from which the next version is frozen."""
+    return Example.objects.filter(dataset=dataset, removed_at=None)
 
 
 def _with_excerpts(examples: QuerySet[Example], prefix: str = "") -> QuerySet[Any]:
@@ -121,7 +127,7 @@ def examples_page(
     dataset: Dataset, parameters: Mapping[str, Any], *, source_id: int | None = None
 ) -> KeysetPage[Example]:
     """A page of rows in the order in which they came, of those that hold the words of `q` if there are any."""
-    examples = Example.objects.filter(dataset=dataset)
+    examples = head_of(dataset)
     if source_id is not None:
         examples = examples.filter(source_id=source_id)
     query = text_query(str(parameters.get("q") or ""))
@@ -159,7 +165,7 @@ def neighbours_of(example: Example, *, words: str = "", source_id: int | None = 
         if query:
             found = find_ids(example.dataset, query, source_id=source_id, limit=1, **bound)
         else:
-            rows = Example.objects.filter(dataset_id=example.dataset_id)
+            rows = head_of(example.dataset)
             if source_id is not None:
                 rows = rows.filter(source_id=source_id)
             rows = (
@@ -186,7 +192,8 @@ def version_rows_with(example: Example) -> list[VersionRow]:
 def same_content_ids(example: Example) -> list[int]:
     """Other rows of the dataset with the same messages; at most ten."""
     return list(
-        Example.objects.filter(dataset_id=example.dataset_id, content_hash=example.content_hash)
+        head_of(example.dataset)
+        .filter(content_hash=example.content_hash)
         .exclude(pk=example.pk)
         .order_by("pk")
         .values_list("pk", flat=True)[:10]
@@ -199,7 +206,7 @@ def group_paths_of(dataset: Dataset) -> list[GroupPath]:
         F("payload"), template="(%(expressions)s - 'messages')::text", output_field=CharField()
     )
     rows = (
-        Example.objects.filter(dataset=dataset)
+        head_of(dataset)
         .order_by("pk")
         .annotate(rest=without_messages)
         .values_list("rest", flat=True)[:ROWS_LOOKED_AT_FOR_GROUPS]

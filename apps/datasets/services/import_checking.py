@@ -270,7 +270,7 @@ SELECT count(*) FILTER (WHERE in_dataset), count(*) FILTER (WHERE NOT in_dataset
 FROM (
     SELECT EXISTS (
                SELECT 1 FROM datasets_example e
-               WHERE e.dataset_id = %(dataset)s AND e.content_hash = r.content_hash
+               WHERE e.dataset_id = %(dataset)s AND e.content_hash = r.content_hash AND e.removed_at IS NULL
            ) AS in_dataset,
            row_number() OVER (PARTITION BY r.content_hash ORDER BY r.line) = 1 AS is_first
     FROM (SELECT line, content_hash FROM datasets_importrow WHERE import_id = %(import)s) AS r
@@ -283,7 +283,8 @@ FROM (
     SELECT r.line,
            first_value(r.line) OVER (PARTITION BY r.content_hash ORDER BY r.line) AS first_line,
            (SELECT min(e.id) FROM datasets_example e
-            WHERE e.dataset_id = %(dataset)s AND e.content_hash = r.content_hash) AS example_id
+            WHERE e.dataset_id = %(dataset)s AND e.content_hash = r.content_hash AND e.removed_at IS NULL
+           ) AS example_id
     FROM (SELECT line, content_hash FROM datasets_importrow WHERE import_id = %(import)s) AS r
 ) AS sampled
 WHERE example_id IS NOT NULL OR first_line < line

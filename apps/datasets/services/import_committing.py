@@ -28,7 +28,8 @@ ORDER BY r.line
 # look for is an earlier line of the same step.
 _NOT_A_DUPLICATE = """
 AND NOT EXISTS (
-    SELECT 1 FROM datasets_example e WHERE e.dataset_id = %(dataset)s AND e.content_hash = r.content_hash
+    SELECT 1 FROM datasets_example e
+    WHERE e.dataset_id = %(dataset)s AND e.content_hash = r.content_hash AND e.removed_at IS NULL
 )
 AND r.line IN (
     SELECT min(line) FROM datasets_importrow

@@ -20,7 +20,8 @@ from apps.core.states import transition
 from apps.datasets.chat_rows import answer_of
 from apps.datasets.groups import group_of
 from apps.datasets.manifest import ManifestRow, manifest_hash
-from apps.datasets.models import Example, Version, VersionState
+from apps.datasets.models import Version, VersionState
+from apps.datasets.selectors import head_of
 from apps.datasets.services.apart import reporting_apart
 from apps.datasets.splits import SPLITS, SplitResult, SplitRow, assign_splits
 from apps.datasets.statistics import label_mix, summary
@@ -86,7 +87,7 @@ def version_freeze_stopped(*, version: Version, operation: Operation) -> None:
 def _example_batches(version: Version) -> Iterator[list[tuple[int, str, Any]]]:
     """All rows by one statement, so of one moment, in the order in which they came."""
     rows = (
-        Example.objects.filter(dataset_id=version.dataset_id)
+        head_of(version.dataset)
         .order_by("pk")
         .values_list("pk", "content_hash", "raw")
         .iterator(chunk_size=BATCH)
