@@ -18,8 +18,10 @@ LINES_A_STEP = 20_000
 ANALYSE_FROM = 5_000
 
 _INSERT = """
-INSERT INTO datasets_example (dataset_id, source_id, line, raw, payload, content_hash, text, created_at)
-SELECT %(dataset)s, r.import_id, r.line, r.raw, r.payload, r.content_hash, r.text, %(now)s
+INSERT INTO datasets_example (
+    dataset_id, source_id, line, raw, raw_is_chat, split, payload, content_hash, text, created_at
+)
+SELECT %(dataset)s, r.import_id, r.line, r.raw, r.raw_is_chat, r.split, r.payload, r.content_hash, r.text, %(now)s
 FROM datasets_importrow r
 WHERE r.import_id = %(import)s AND r.line > %(after)s AND r.line <= %(until)s {kept}
 ORDER BY r.line
