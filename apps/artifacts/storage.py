@@ -56,6 +56,47 @@ def blob_open(blob: Blob) -> BinaryIO:
     return io.BufferedReader(_BlobReader(blob), CHUNK_BYTES)
 
 
+def blob_open_seekable(blob: Blob) -> BinaryIO:
+    """The blob as a file to read and seek in."""
+    return io.BufferedReader(_SeekableBlobReader(blob), CHUNK_BYTES)
+
+
+class _SeekableBlobReader(io.RawIOBase):
+    """Keeps the chunk that was read last."""
+
+    def __init__(self, blob: Blob) -> None:
+        self._blob = blob
+        self._position = 0
+        self._index = -1
+        self._chunk = b""
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._position
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        start = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._blob.size}[whence]
+        self._position = max(0, start + offset)
+        return self._position
+
+    def readinto(self, buffer: Any) -> int:
+        index, start = divmod(self._position, CHUNK_BYTES)
+        if index != self._index:
+            row = (
+                BlobChunk.objects.filter(blob=self._blob, index=index).values_list("data", flat=True).first()
+            )
+            self._index, self._chunk = index, bytes(row or b"")
+        piece = self._chunk[start : start + len(buffer)]
+        buffer[: len(piece)] = piece
+        self._position += len(piece)
+        return len(piece)
+
+
 class _BlobReader(io.RawIOBase):
     def __init__(self, blob: Blob) -> None:
         self._chunks = blob_read(blob)

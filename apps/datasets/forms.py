@@ -5,10 +5,13 @@ from typing import Any
 
 from django import forms
 from django.conf import settings
+from django.utils.html import escape
 
-from apps.core.formatting import format_bytes
+from apps.core.formatting import format_bytes, format_number
 from apps.datasets.groups import GroupPath
+from apps.datasets.mapping import PLACEHOLDER, TEMPLATE, RowMapping
 from apps.datasets.models import Dataset
+from apps.datasets.presets import PRESETS
 from apps.projects.models import Project
 
 KEEP_CHOICES = [
@@ -66,6 +69,94 @@ class UploadForm(forms.Form):
         return cleaned
 
 
+class MappingForm(forms.Form):
+    """Which column means what. Its fields are those of the preset; `shown` is the preset that they were made for."""
+
+    preset = forms.ChoiceField(label="Shape of the rows", widget=forms.Select(attrs={"data-preview": ""}))
+    shown = forms.CharField(required=False, widget=forms.HiddenInput)
+
+    def __init__(self, data: Any = None, *, mapping: RowMapping, columns: list[str], **kwargs: Any) -> None:
+        if data is not None and data.get("preset") != data.get("shown"):
+            data = None  # another shape was chosen: its usual mapping comes up
+        super().__init__(data, **kwargs)
+        self._columns = columns
+        self._preset = PRESETS[mapping.preset]
+        choice = self.fields["preset"]
+        assert isinstance(choice, forms.ChoiceField)
+        choice.choices = [(preset.key, preset.label) for preset in PRESETS.values()]
+        choice.initial = self.fields["shown"].initial = mapping.preset
+        choice.help_text = self._preset.description
+        known = [(column, column) for column in columns]
+        for part in self._preset.parts:
+            self.fields[f"part_{part.key}"] = forms.ChoiceField(
+                label=part.label,
+                required=part.required,
+                choices=[("", "–"), *known],
+                initial=mapping.fields.get(part.key, ""),
+                error_messages={
+                    "required": f"Choose the column of the {part.label.lower()}.",
+                    "invalid_choice": "The file has no column “%(value)s”. It has: "
+                    + ", ".join(columns)[:300],
+                },
+            )
+        if mapping.preset == TEMPLATE:
+            self.fields["prompt"] = self._template("Prompt", mapping.prompt, 4)
+            self.fields["answer"] = self._template("Answer", mapping.answer, 1)
+        self.fields["system"] = self._template(
+            "System message for every row", mapping.system, 2, required=False
+        )
+        self.fields["split"] = forms.ChoiceField(
+            label="Split",
+            required=False,
+            choices=[("", "The file names none"), *known],
+            initial=mapping.split,
+            help_text="A column with train, validation or test.",
+        )
+        self.fields["save_as"] = forms.CharField(
+            label="Keep this mapping as",
+            max_length=80,
+            required=False,
+            help_text="A name under which the next file of this shape is read.",
+        )
+
+    def _template(self, label: str, initial: str, rows: int, *, required: bool = True) -> forms.CharField:
+        shown = ", ".join(f"{{{{{column}}}}}" for column in self._columns[:8])
+        return forms.CharField(
+            label=label,
+            required=required,
+            initial=initial,
+            max_length=20_000,
+            strip=False,
+            widget=forms.Textarea(attrs={"rows": rows}),
+            help_text=f"May hold {escape(shown)}" if shown else "",  # drawn as HTML
+        )
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or {}
+        for name in ("system", "prompt", "answer"):
+            text = cleaned.get(name) or ""
+            missing = [
+                column
+                for column in PLACEHOLDER.findall(text)
+                if column not in self._columns and column.split(".")[0] not in self._columns
+            ]
+            if missing:
+                has = ", ".join(self._columns)[:300]
+                self.add_error(name, f"The file has no column “{missing[0]}”. It has: {has}")
+        return cleaned
+
+    @property
+    def mapping(self) -> RowMapping:
+        """As filled in; only of a valid form."""
+        cleaned = self.cleaned_data
+        parts = {part.key: cleaned[f"part_{part.key}"] for part in self._preset.parts}
+        return RowMapping(
+            self._preset.key,
+            fields={key: column for key, column in parts.items() if column},
+            **{name: cleaned.get(name) or "" for name in ("system", "prompt", "answer", "split")},
+        )
+
+
 class DatasetForm(forms.Form):
     name = forms.CharField(max_length=80)
     description = forms.CharField(
@@ -73,6 +164,11 @@ class DatasetForm(forms.Form):
         max_length=2000,
         widget=forms.Textarea(attrs={"rows": 3}),
         help_text="Where the rows come from, and what is in them.",
+    )
+    licence = forms.CharField(
+        required=False,
+        max_length=100,
+        help_text="Under which the rows may be used, such as CC-BY-4.0. It goes into every export.",
     )
 
 
@@ -96,6 +192,11 @@ class FreezeForm(forms.Form):
         required=False,
         help_text="Rows with the same value go into the same split, so that the test is not a test of memory.",
     )
+    keeps_splits = forms.BooleanField(
+        label="Keep the splits that the files gave",
+        required=False,
+        help_text="Rows without one are divided by the shares.",
+    )
     seed = forms.IntegerField(
         initial=42,
         min_value=0,
@@ -106,8 +207,16 @@ class FreezeForm(forms.Form):
         max_length=300, required=False, help_text="What is new in this version, for those who come later."
     )
 
-    def __init__(self, *args: Any, group_paths: list[GroupPath], **kwargs: Any) -> None:
+    def __init__(
+        self, *args: Any, group_paths: list[GroupPath], given: dict[str, int] | None = None, **kwargs: Any
+    ) -> None:
         super().__init__(*args, **kwargs)
+        if given:
+            counts = ", ".join(f"{format_number(count)} {name}" for name, count in given.items())
+            self.fields["keeps_splits"].help_text = f"{counts}. Rows without one are divided by the shares."
+            self.fields["keeps_splits"].initial = True
+        else:
+            del self.fields["keeps_splits"]
         field = self.fields["group_path"]
         assert isinstance(field, forms.ChoiceField)
         field.choices = [

@@ -4,7 +4,9 @@ One line of canonical JSON a row, each ended by LF:
 
     {"content":"…","position":1,"raw":"…","split":"train"}
 
-`content` is the SHA-256 of the canonical JSON of the messages, `raw` that of the line as received.
+`content` is the SHA-256 of the canonical JSON of the messages (of a preference pair with the rejected answer). `raw` is
+that of the row as a line of chat: the line as received, or where a row of another shape was received, as from CSV, the
+canonical JSON of what was made of it. It is the hash of the row's line in every export of chat rows.
 
 The same file, frozen with the same seed and shares, has the same manifest on every machine:
 `sha256sum manifest.jsonl` prints the version's hash.

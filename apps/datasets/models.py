@@ -2,6 +2,7 @@
 
 from typing import ClassVar
 
+from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import GinIndex
 from django.contrib.postgres.search import SearchVector, SearchVectorField
 from django.db import models
@@ -29,6 +30,9 @@ class Dataset(TimeStampedModel):
     project = models.ForeignKey(Project, models.CASCADE, related_name="datasets")
     name = models.CharField(max_length=80)
     description = models.TextField(blank=True)
+    licence = models.CharField(
+        max_length=100, blank=True, help_text="Under which its rows may be used; goes into every export."
+    )
     example_count = models.BigIntegerField(default=0)
     created_by = models.ForeignKey(User, models.SET_NULL, null=True, related_name="+")
 
@@ -46,7 +50,9 @@ class Dataset(TimeStampedModel):
 
 
 class ImportState(models.TextChoices):
+    FETCHING = "fetching", "Fetching"
     RECEIVED = "received", "Received"
+    UNMAPPED = "unmapped", "To be confirmed"
     CHECKING = "checking", "Checking"
     CHECKED = "checked", "Ready to commit"
     COMMITTING = "committing", "Committing"
@@ -60,16 +66,26 @@ class Import(TimeStampedModel):
 
     State = ImportState
     ALLOWED: ClassVar = {
-        ImportState.RECEIVED: {ImportState.CHECKING, ImportState.DISCARDED, ImportState.FAILED},
+        ImportState.FETCHING: {ImportState.RECEIVED, ImportState.FAILED},
+        ImportState.RECEIVED: {
+            ImportState.UNMAPPED,
+            ImportState.CHECKING,
+            ImportState.DISCARDED,
+            ImportState.FAILED,
+        },
+        ImportState.UNMAPPED: {ImportState.CHECKING, ImportState.DISCARDED},
         ImportState.CHECKING: {ImportState.CHECKED, ImportState.FAILED},
-        ImportState.CHECKED: {ImportState.COMMITTING, ImportState.DISCARDED},
+        # A checked file may be read anew, by another mapping.
+        ImportState.CHECKED: {ImportState.COMMITTING, ImportState.CHECKING, ImportState.DISCARDED},
         # A commit is one transaction: stopped in the middle, everything is as before it.
         ImportState.COMMITTING: {ImportState.COMMITTED, ImportState.CHECKED},
         ImportState.COMMITTED: set(),
         ImportState.DISCARDED: set(),
-        ImportState.FAILED: {ImportState.CHECKING, ImportState.DISCARDED},
+        ImportState.FAILED: {ImportState.FETCHING, ImportState.CHECKING, ImportState.DISCARDED},
     }
     OPEN = (
+        ImportState.FETCHING,
+        ImportState.UNMAPPED,
         ImportState.RECEIVED,
         ImportState.CHECKING,
         ImportState.CHECKED,
@@ -80,7 +96,16 @@ class Import(TimeStampedModel):
     dataset = models.ForeignKey(Dataset, models.CASCADE, related_name="imports")
     state = models.CharField(max_length=12, choices=ImportState.choices, default=ImportState.RECEIVED)
     file_name = models.CharField(max_length=200)
-    blob = models.ForeignKey(Blob, models.PROTECT, related_name="+")
+    blob = models.ForeignKey(
+        Blob, models.PROTECT, null=True, related_name="+", help_text="Null: not fetched yet."
+    )
+    fetched_from = models.CharField(
+        max_length=2000, blank=True, help_text="The address, or the path in the operator's import directory."
+    )
+    reading = models.JSONField(
+        default=dict, help_text="Format, compression, columns; empty: not recognised yet."
+    )
+    mapping = models.JSONField(default=dict, help_text="How rows become conversations; empty: as they are.")
     checked_bytes = models.BigIntegerField(
         default=0, help_text="Everything before this offset is staged: where a stopped check goes on."
     )
@@ -113,6 +138,11 @@ class Import(TimeStampedModel):
         return self.file_name
 
     @property
+    def counts_lines(self) -> bool:
+        """Whether places in the file are lines; otherwise they are rows."""
+        return self.reading.get("format", "jsonl") in ("jsonl", "csv")
+
+    @property
     def duplicate_count(self) -> int:
         return self.repeated_in_file + self.already_in_dataset
 
@@ -139,12 +169,30 @@ class Import(TimeStampedModel):
         return reverse("datasets:import", args=[project.workspace.slug, project.slug, self.pk])
 
 
+class SavedMapping(TimeStampedModel):
+    """A mapping kept by name, for the next file of the same shape."""
+
+    project = models.ForeignKey(Project, models.CASCADE, related_name="saved_mappings")
+    name = models.CharField(max_length=80)
+    mapping = models.JSONField()
+    created_by = models.ForeignKey(User, models.SET_NULL, null=True, related_name="+")
+
+    class Meta:
+        ordering = ["name"]
+        constraints = [models.UniqueConstraint(fields=["project", "name"], name="saved_mapping_name_unique")]
+
+    def __str__(self) -> str:
+        return self.name
+
+
 class ImportRow(models.Model):
     """A staged row. Gone once the import is committed or discarded."""
 
     import_record = models.ForeignKey(Import, models.CASCADE, related_name="rows", db_column="import_id")
-    line = models.BigIntegerField()
-    raw = models.BinaryField(help_text="The line as received, without its line end.")
+    line = models.BigIntegerField(help_text="In formats without lines the place among the rows.")
+    raw = models.BinaryField(help_text="The row as received, without its line end.")
+    raw_is_chat = models.BooleanField(default=True, db_default=True)
+    split = models.CharField(max_length=10, blank=True, default="", db_default="")
     payload = models.JSONField()
     content_hash = models.CharField(max_length=64, help_text="SHA-256 of the canonical JSON of the messages.")
     text = models.TextField()
@@ -163,7 +211,7 @@ class ImportProblem(models.Model):
 
     import_record = models.ForeignKey(Import, models.CASCADE, related_name="problems", db_column="import_id")
     line = models.BigIntegerField()
-    byte_offset = models.BigIntegerField()
+    byte_offset = models.BigIntegerField(null=True, help_text="Null: the format has no such places.")
     path = models.CharField(max_length=200, blank=True, help_text="JSON path: $.messages[1].role")
     code = models.CharField(max_length=40)
     message = models.CharField(max_length=300)
@@ -185,13 +233,42 @@ class ImportProblem(models.Model):
         return f"line {self.line}: {self.message}"
 
 
+class Split(models.TextChoices):
+    TRAIN = "train", "Train"
+    VALIDATION = "validation", "Validation"
+    TEST = "test", "Test"
+
+
 class Example(models.Model):
-    """One row of a dataset. `raw` is what was received; `payload` is derived from it, for search and display."""
+    """One form of one row of a dataset; its content never changes, an edit makes another form that replaces it.
+
+    `raw` is what was received; `payload` is derived from it: the same row where `raw` is a line of chat, else the
+    conversation that the import's mapping made of it. What stands in the dataset now,
+    its head, is what has not been removed; the next version is frozen from it.
+    """
 
     dataset = models.ForeignKey(Dataset, models.CASCADE, related_name="examples")
     source = models.ForeignKey(Import, models.RESTRICT, null=True, related_name="examples")
     line = models.BigIntegerField(null=True, help_text="Line in the source file.")
+    row = models.BigIntegerField(
+        null=True,
+        help_text="The first form of an edited row, its key over all versions; null: this is the first.",
+    )
+    replaces = models.ForeignKey("self", models.RESTRICT, null=True, related_name="replaced_by")
+    removed_at = models.DateTimeField(null=True, help_text="Null: it stands in the dataset.")
+    split = models.CharField(
+        max_length=10,
+        choices=Split.choices,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="The split that its source gave it.",
+    )
+    tags = ArrayField(models.CharField(max_length=40), default=list, db_default=[], blank=True)
     raw = models.BinaryField()
+    raw_is_chat = models.BooleanField(
+        default=True, db_default=True, help_text="False: raw is a row of another shape; payload is the row."
+    )
     payload = models.JSONField()
     content_hash = models.CharField(max_length=64)
     text = models.TextField(help_text="All message contents.")
@@ -201,11 +278,18 @@ class Example(models.Model):
         db_persist=True,
     )
     created_at = models.DateTimeField(auto_now_add=True)
+    created_by = models.ForeignKey(
+        User, models.SET_NULL, null=True, related_name="+", help_text="Who edited; null: as imported."
+    )
 
     class Meta:
         ordering = ["pk"]
         indexes = [
-            models.Index(fields=["dataset", "id"], name="example_page"),
+            models.Index(
+                fields=["dataset", "id"], name="example_page", condition=models.Q(removed_at__isnull=True)
+            ),
+            models.Index(fields=["row"], name="example_forms", condition=models.Q(row__isnull=False)),
+            GinIndex(fields=["tags"], name="example_tags"),
             models.Index(fields=["dataset", "content_hash"], name="example_content"),
             models.Index(fields=["source", "id"], name="example_source_page"),
             GinIndex(fields=["words"], name="example_words"),
@@ -218,11 +302,10 @@ class Example(models.Model):
         project = self.dataset.project
         return reverse("datasets:example", args=[project.workspace.slug, project.slug, self.pk])
 
-
-class Split(models.TextChoices):
-    TRAIN = "train", "Train"
-    VALIDATION = "validation", "Validation"
-    TEST = "test", "Test"
+    @property
+    def key(self) -> int:
+        """What stays the same when the row is edited."""
+        return self.row or self.pk
 
 
 class VersionState(models.TextChoices):
@@ -252,6 +335,9 @@ class Version(TimeStampedModel):
         max_length=100,
         blank=True,
         help_text="Rows with the same value here stay in one split: metadata.wording",
+    )
+    keeps_splits = models.BooleanField(
+        default=False, help_text="Rows stay in the split that their source gave them."
     )
     tokenizer = models.CharField(
         max_length=300, blank=True, help_text="The base model whose tokenizer counted."

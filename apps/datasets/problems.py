@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from apps.core.formatting import format_bytes
+
 EXCERPT_CHARACTERS = 120
 
 
@@ -27,6 +29,7 @@ FILE_CODES = {
     "json_array_file": "JSON array",
     "indented_json_file": "Indented JSON",
     "not_json_lines": "Not JSON lines",
+    "bad_header": "Header unusable",
 }
 
 CODE_TITLES = {
@@ -52,7 +55,28 @@ CODE_TITLES = {
     "no_answer": "No answer",
     "answer_not_last": "Answer not last",
     "refused_by_database": "Can't be stored",
+    "damaged_archive": "File damaged",
+    "expands_too_far": "Unpacks too far",
+    "broken_list": "List broken off",
+    "ragged_row": "Number of columns",
+    "unclosed_quote": "Quote not closed",
+    "bad_quotes": "Quotes wrong",
+    "missing_field": "Column missing",
+    "field_not_text": "Value of another kind",
+    "unknown_split": "Unknown split",
+    "same_answers": "Both answers the same",
+    "bad_weight": "Weight not 0 or 1",
+    "bad_tools": "Tools not usable",
+    "bad_tool_call": "Tool call not usable",
 }
+
+
+def line_too_long(length: int, limit: int, data: bytes) -> RowProblem:
+    return RowProblem(
+        "line_too_long",
+        f"The line is {format_bytes(length)} long; the limit is {format_bytes(limit)} a line.",
+        excerpt=excerpt(data[: 4 * EXCERPT_CHARACTERS].decode("utf-8", "replace")),
+    )
 
 
 def excerpt(text: str, around: int | None = None) -> str:

@@ -51,7 +51,7 @@ def find_ids(
     backwards = before is not None
     order, comparison = ("DESC", "<") if backwards else ("ASC", ">")
     bound = before if backwards else after
-    conditions = ["dataset_id = %(dataset)s"]
+    conditions = ["dataset_id = %(dataset)s", "removed_at IS NULL"]
     if bound is not None:
         conditions.append(f"id {comparison} %(bound)s")
     if source_id is not None:

@@ -1,14 +1,16 @@
 """Reads about datasets, scoped to a project. Lists never load payloads; large reads come in pages by key."""
 
 import hashlib
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import msgspec
-from django.db.models import CharField, F, Func, Max, Prefetch, QuerySet, Value
-from django.db.models.functions import Left
+from django.db.models import Case, CharField, Count, F, Func, Max, Prefetch, QuerySet, TextField, Value, When
+from django.db.models.functions import Cast, Left
 
+from apps.core.canonical import canonical_json
 from apps.core.pagination import KeysetPage, keyset_page
 from apps.datasets.groups import GroupPath, group_paths
 from apps.datasets.manifest import ManifestRow
@@ -18,6 +20,7 @@ from apps.datasets.models import (
     Import,
     ImportProblem,
     ImportState,
+    SavedMapping,
     Split,
     Version,
     VersionRow,
@@ -72,6 +75,10 @@ def open_imports_of(project: Project) -> QuerySet[Import]:
     return imports_of(project).filter(state__in=Import.OPEN).order_by("-pk")
 
 
+def saved_mappings_of(project: Project) -> QuerySet[SavedMapping]:
+    return SavedMapping.objects.filter(project=project)
+
+
 def earlier_imports_of_file(import_record: Import) -> list[Import]:
     """Imports of the very same bytes that came before, in any dataset of the project."""
     return list(
@@ -94,7 +101,13 @@ def problems_page(import_record: Import, parameters: Mapping[str, Any]) -> Keyse
 
 
 def examples_of(project: Project) -> QuerySet[Example]:
+    """Every form of every row, removed ones too."""
     return Example.objects.filter(dataset__project=project)
+
+
+def head_of(dataset: Dataset) -> QuerySet[Example]:
+    """What stands in the dataset now, from which the next version is frozen."""
+    return Example.objects.filter(dataset=dataset, removed_at=None)
 
 
 def _with_excerpts(examples: QuerySet[Example], prefix: str = "") -> QuerySet[Any]:
@@ -121,7 +134,7 @@ def examples_page(
     dataset: Dataset, parameters: Mapping[str, Any], *, source_id: int | None = None
 ) -> KeysetPage[Example]:
     """A page of rows in the order in which they came, of those that hold the words of `q` if there are any."""
-    examples = Example.objects.filter(dataset=dataset)
+    examples = head_of(dataset)
     if source_id is not None:
         examples = examples.filter(source_id=source_id)
     query = text_query(str(parameters.get("q") or ""))
@@ -159,7 +172,7 @@ def neighbours_of(example: Example, *, words: str = "", source_id: int | None = 
         if query:
             found = find_ids(example.dataset, query, source_id=source_id, limit=1, **bound)
         else:
-            rows = Example.objects.filter(dataset_id=example.dataset_id)
+            rows = head_of(example.dataset)
             if source_id is not None:
                 rows = rows.filter(source_id=source_id)
             rows = (
@@ -186,11 +199,20 @@ def version_rows_with(example: Example) -> list[VersionRow]:
 def same_content_ids(example: Example) -> list[int]:
     """Other rows of the dataset with the same messages; at most ten."""
     return list(
-        Example.objects.filter(dataset_id=example.dataset_id, content_hash=example.content_hash)
+        head_of(example.dataset)
+        .filter(content_hash=example.content_hash)
         .exclude(pk=example.pk)
         .order_by("pk")
         .values_list("pk", flat=True)[:10]
     )
+
+
+def given_splits_of(dataset: Dataset) -> dict[str, int]:
+    """How many rows were given each split by their source; those without one are left out."""
+    counts = dict(
+        head_of(dataset).exclude(split="").values_list("split").annotate(rows=Count("pk")).order_by()
+    )
+    return {split: counts[split] for split in Split.values if split in counts}
 
 
 def group_paths_of(dataset: Dataset) -> list[GroupPath]:
@@ -199,7 +221,7 @@ def group_paths_of(dataset: Dataset) -> list[GroupPath]:
         F("payload"), template="(%(expressions)s - 'messages')::text", output_field=CharField()
     )
     rows = (
-        Example.objects.filter(dataset=dataset)
+        head_of(dataset)
         .order_by("pk")
         .annotate(rest=without_messages)
         .values_list("rest", flat=True)[:ROWS_LOOKED_AT_FOR_GROUPS]
@@ -222,6 +244,8 @@ def version_rows_page(
 def _version_pages(version: Version, split: str | None, *fields: str) -> Iterator[tuple[Any, ...]]:
     """Values of a version's rows in order, a page by key at a time: constant memory, no transaction held open."""
     rows = VersionRow.objects.filter(version=version).order_by("position")
+    if "made" in fields:
+        rows = rows.annotate(made=made_payload("example__"))
     if split is not None:
         rows = rows.filter(split=Split(split))
     last = 0
@@ -233,10 +257,24 @@ def _version_pages(version: Version, split: str | None, *fields: str) -> Iterato
         last = page[-1][0]
 
 
+def chat_line(raw: bytes | memoryview, made: str | None) -> bytes:
+    """The row as a line of chat: as it was received, or where that was no chat the canonical JSON of its payload.
+
+    `made` is the payload's text, None where `raw` is the line.
+    """
+    return bytes(raw) if made is None else canonical_json(json.loads(made))
+
+
+def made_payload(prefix: str = "") -> Case:
+    """Beside `raw` in a query: the payload's text where `raw` is no line of chat, else nothing."""
+    text = Cast(F(f"{prefix}payload"), TextField())
+    return Case(When(**{f"{prefix}raw_is_chat": False}, then=text), default=None, output_field=TextField())
+
+
 def version_rows_jsonl(version: Version, split: str | None = None) -> Iterator[bytes]:
-    """The rows as they were received, byte for byte, each ended by LF; of one split or of all."""
-    for _, raw in _version_pages(version, split, "example__raw"):
-        yield bytes(raw) + b"\n"
+    """The rows as lines of chat, each ended by LF; what was received as chat byte for byte. Of one split or of all."""
+    for _, raw, made in _version_pages(version, split, "example__raw", "made"):
+        yield chat_line(raw, made) + b"\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,17 +293,18 @@ class VersionRowPayload:
 
 
 def version_row_payloads(version: Version, split: str | None = None) -> Iterator[VersionRowPayload]:
-    """The rows decoded from what was received, in order; of one split or of all."""
-    fields = ("example_id", "example__content_hash", "group", "example__raw")
-    for position, example_id, content_hash, group, raw in _version_pages(version, split, *fields):
-        yield VersionRowPayload(position, example_id, content_hash, group, msgspec.json.decode(raw))
+    """The rows decoded from their lines of chat, in order; of one split or of all."""
+    fields = ("example_id", "example__content_hash", "group", "example__raw", "made")
+    for position, example_id, content_hash, group, raw, made in _version_pages(version, split, *fields):
+        payload = msgspec.json.decode(raw if made is None else made)
+        yield VersionRowPayload(position, example_id, content_hash, group, payload)
 
 
 def version_manifest_rows(version: Version) -> Iterator[ManifestRow]:
     """The manifest's rows made anew from what is stored: their hash must be the version's."""
-    fields = ("example__content_hash", "example__raw", "split")
-    for position, content_hash, raw, split in _version_pages(version, None, *fields):
-        yield ManifestRow(position, content_hash, hashlib.sha256(raw).hexdigest(), split)
+    fields = ("example__content_hash", "example__raw", "made", "split")
+    for position, content_hash, raw, made, split in _version_pages(version, None, *fields):
+        yield ManifestRow(position, content_hash, hashlib.sha256(chat_line(raw, made)).hexdigest(), split)
 
 
 def identical_versions(version: Version) -> list[Version]:

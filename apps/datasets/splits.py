@@ -12,6 +12,9 @@ The rule, in integers only, so that every machine and every release of Python co
    its share of the stratum so far and its share of all rows so far, added up; on a tie, train before validation before
    test.
 
+Rows may come with a split that is given. It stays theirs; a row without one that has the content or the group of such a
+row goes where that row is, and the rule divides what is left.
+
 So each stratum is divided by the shares to within a unit or two, and what small strata round off is made up for in
 others: the whole has its shares, too.
 """
@@ -53,9 +56,45 @@ def shares_in_parts(validation_share: float, test_share: float) -> tuple[int, in
 
 
 def assign_splits(
+    rows: Sequence[SplitRow],
+    *,
+    seed: int,
+    validation_share: float,
+    test_share: float,
+    given: Sequence[str] = (),
+) -> SplitResult:
+    """The split of every row, by the rule above. `given`: for every row its split, or an empty text."""
+    known = _with_given(rows, given) if any(given) else [""] * len(rows)
+    left = [index for index, split in enumerate(known) if not split]
+    if len(left) == len(rows):
+        return _divided(rows, seed=seed, validation_share=validation_share, test_share=test_share)
+    rest = _divided(
+        [rows[index] for index in left], seed=seed, validation_share=validation_share, test_share=test_share
+    )
+    for index, split in zip(left, rest.splits, strict=True):
+        known[index] = split
+    return SplitResult(splits=known, strata=rest.strata or 1, units=len(_units(rows)))
+
+
+def _with_given(rows: Sequence[SplitRow], given: Sequence[str]) -> list[str]:
+    """The given splits, carried over to rows of the same content or group."""
+    splits = list(given)
+    by_content: dict[str, str] = {}
+    by_group: dict[str, str] = {}
+    for row, split in zip(rows, given, strict=True):
+        if split:
+            by_content.setdefault(row.content_hash, split)
+            if row.group:
+                by_group.setdefault(row.group, split)
+    for index, row in enumerate(rows):
+        if not splits[index]:
+            splits[index] = by_content.get(row.content_hash) or by_group.get(row.group, "")
+    return splits
+
+
+def _divided(
     rows: Sequence[SplitRow], *, seed: int, validation_share: float, test_share: float
 ) -> SplitResult:
-    """The split of every row, by the rule above."""
     shares = shares_in_parts(validation_share, test_share)
     if min(shares) < 0:
         raise ValueError("The shares of validation and test exceed the whole.")

@@ -77,13 +77,22 @@ def as_file(content: bytes, name: str = "tickets.jsonl") -> BytesIO:
 def upload(rob, project, work) -> Callable[..., Import]:
     """Upload through the page as Rob the reviewer and run the check."""
 
-    def send(content: bytes, *, name: str = "tickets.jsonl", dataset: Dataset | None = None) -> Import:
+    def send(
+        content: bytes, *, name: str = "tickets.jsonl", dataset: Dataset | None = None, **confirm: Any
+    ) -> Import:
+        """With fields of the mapping in `confirm`, the mapping is confirmed on its page."""
         data: dict[str, Any] = {"file": as_file(content, name)}
         if dataset is not None:
             data["dataset"] = dataset.pk
         response = rob.post(url("upload", project), data)
         assert response.status_code == 302, response.content.decode()[-3000:]
         record = Import.objects.order_by("-pk")[0]
+        if confirm:
+            mapping_page = url("mapping", project, record.pk)
+            assert response["Location"] == mapping_page
+            fields = {"check": "1", "shown": confirm["preset"]} | confirm
+            response = rob.post(mapping_page, fields)
+            assert response.status_code == 302, response.content.decode()[-3000:]
         assert response["Location"] == record.get_absolute_url()
         (operation,) = work()
         assert operation.state == OperationState.SUCCEEDED, operation.error

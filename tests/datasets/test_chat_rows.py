@@ -34,7 +34,11 @@ def problems(data: bytes) -> list[tuple[str, str]]:
         chat(USER, ANSWER, metadata={"source": "forum"}, weight=1, anything=[1, None]),
         chat(
             USER,
-            {"role": "assistant", "content": None, "tool_calls": [{"id": "1"}]},
+            {
+                "role": "assistant",
+                "content": None,
+                "tool_calls": [{"id": "1", "function": {"name": "look", "arguments": "{}"}}],
+            },
             {"role": "tool", "content": "42", "tool_call_id": "1"},
             ANSWER,
         ),

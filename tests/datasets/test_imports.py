@@ -1,5 +1,6 @@
 """From the upload in the browser to the commit, through the pages and the operation that a worker runs."""
 
+import bz2
 import codecs
 import gzip
 import json
@@ -54,10 +55,10 @@ def test_a_good_file_is_checked_shown_and_committed(upload, commit, rob, vic):
 
 
 FILE_PROBLEMS = {
-    "csv_file": b"text,label\nhello,billing\n" * 5000,
-    "compressed_file": gzip.compress(tickets(10)),
+    "bad_header": b"text,text\nhello,billing\n" * 5000,
+    "compressed_file": bz2.compress(tickets(10)),
+    "damaged_archive": gzip.compress(tickets(10))[:-9],
     "utf16_file": tickets(3).decode().encode("utf-16"),
-    "json_array_file": json.dumps([row("a"), row("b")]).encode(),
     "indented_json_file": json.dumps(row("a"), indent=2).encode(),
     "not_json_lines": b"hello\nworld\n",
     "empty_file": b"\n\r\n  \n",
@@ -141,11 +142,11 @@ def test_a_byte_order_mark_is_passed_over_and_noted(upload, commit, rob):
 
 
 def test_a_hundred_thousand_problems_are_counted_but_only_some_are_kept(upload, rob, project):
-    bad = b'{"prompt": "a", "completion": "b"}\n'
+    bad = b'{"messages": "a"}\n'
     record = upload(bad * 5000 + GOOD + b"\n")
     assert record.problem_counts == {"no_messages": 5000}
     assert ImportProblem.objects.count() == 2000
-    assert "prompt/completion" in page_of(rob, record)
+    assert "it must be a list of messages" in page_of(rob, record)
     rejected = rob.get(url("rejected_lines", project, record.pk)).getvalue()
     assert rejected == bad * 5000
 

@@ -4,20 +4,24 @@ from apps.datasets.services.datasets import dataset_create, dataset_delete, data
 from apps.datasets.services.import_checking import (
     import_check,
     import_check_stopped,
-    import_rejected_lines,
 )
 from apps.datasets.services.import_committing import import_commit, import_commit_stopped
+from apps.datasets.services.import_rejects import import_rejected_rows, rejected_file_name
 from apps.datasets.services.imports import (
+    MAPPABLE,
     import_check_again,
     import_commit_request,
     import_create,
     import_discard,
+    import_map,
     import_upload,
 )
+from apps.datasets.services.saved_mappings import mapping_delete, mapping_save
 from apps.datasets.services.version_freezing import version_freeze, version_freeze_stopped
 from apps.datasets.services.versions import version_delete, version_freeze_again, version_freeze_request
 
 __all__ = [
+    "MAPPABLE",
     "dataset_create",
     "dataset_delete",
     "dataset_update",
@@ -29,8 +33,12 @@ __all__ = [
     "import_commit_stopped",
     "import_create",
     "import_discard",
-    "import_rejected_lines",
+    "import_map",
+    "import_rejected_rows",
     "import_upload",
+    "mapping_delete",
+    "mapping_save",
+    "rejected_file_name",
     "version_delete",
     "version_freeze",
     "version_freeze_again",

@@ -24,13 +24,13 @@ def dataset_create(*, project: Project, name: str, description: str = "", actor:
     return dataset
 
 
-def dataset_update(*, dataset: Dataset, name: str, description: str, actor: User) -> None:
-    before = {"name": dataset.name, "description": dataset.description}
+def dataset_update(*, dataset: Dataset, name: str, description: str, licence: str = "", actor: User) -> None:
+    before = {"name": dataset.name, "description": dataset.description, "licence": dataset.licence}
     with transaction.atomic():
         try:
             with transaction.atomic():
                 Dataset.objects.filter(pk=dataset.pk).update(
-                    name=name, description=description, updated_at=timezone.now()
+                    name=name, description=description, licence=licence, updated_at=timezone.now()
                 )
         except IntegrityError as error:
             raise _name_taken(name) from error
@@ -41,7 +41,7 @@ def dataset_update(*, dataset: Dataset, name: str, description: str, actor: User
             action="dataset.updated",
             target=dataset,
             before=before,
-            after={"name": name, "description": description},
+            after={"name": name, "description": description, "licence": licence},
         )
 
 

@@ -4,7 +4,6 @@ A batch and the place it ends at are stored in one transaction. So a check that 
 stored batch, and no line is ever staged twice.
 """
 
-import codecs
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -12,13 +11,11 @@ from dataclasses import dataclass, field
 from django.conf import settings
 from django.db import DataError, connection, transaction
 
-from apps.artifacts.storage import blob_read
-from apps.core.formatting import format_bytes
 from apps.core.states import transition
-from apps.datasets.chat_rows import ChatRow, check_row
-from apps.datasets.file_kinds import HEAD_BYTES, unusable_file
-from apps.datasets.line_reader import Line, read_lines
-from apps.datasets.models import Import, ImportProblem, ImportState
+from apps.datasets.formats import FileError, Record, recognise
+from apps.datasets.import_files import blob_of, mapping_of, records_of, source_of
+from apps.datasets.mapping import MappedRow, row_of
+from apps.datasets.models import Import, ImportProblem, ImportRow, ImportState
 from apps.datasets.problems import RowProblem, excerpt
 from apps.operations.models import Operation, OperationState
 from apps.operations.progress import OperationSupersededError, Progress
@@ -36,16 +33,19 @@ REPORTED_BYTES = 1000
 class _Batch:
     """What was read since the last transaction."""
 
-    rows: list[tuple[int, bytes, ChatRow]] = field(default_factory=list)
-    problems: list[tuple[Line, list[RowProblem]]] = field(default_factory=list)
+    rows: list[tuple[int, bytes, MappedRow]] = field(default_factory=list)
+    problems: list[tuple[Record, list[RowProblem]]] = field(default_factory=list)
     size: int = 0
-    lines: int = 0
+    records: int = 0
     empty: int = 0
+    last: int = 0
+    """The line, or row, that the batch ends with."""
     end: int = 0
+    """The byte of the file up to which it was read."""
 
     @property
     def is_full(self) -> bool:
-        return self.lines >= BATCH_ROWS or self.size >= BATCH_BYTES
+        return self.records >= BATCH_ROWS or self.size >= BATCH_BYTES
 
 
 def import_check(*, import_record: Import, progress: Progress) -> None:
@@ -54,21 +54,24 @@ def import_check(*, import_record: Import, progress: Progress) -> None:
         transition(import_record, ImportState.CHECKING, error="")
     if import_record.state != ImportState.CHECKING:
         return
-    total = import_record.blob.size
+    total = blob_of(import_record).size
     progress.report(
         import_record.checked_bytes // REPORTED_BYTES,
         total=-(-total // REPORTED_BYTES),
         unit="kB",
         message="Reading the file",
     )
-    if import_record.checked_bytes == 0 and _whole_file_refused(import_record):
+    if not import_record.reading and _whole_file_refused(import_record):
         return
-    for batch in _batches(import_record):
-        _store(import_record, batch)
-        progress.report(
-            import_record.checked_bytes // REPORTED_BYTES,
-            message=f"{import_record.row_count:,} rows passed, {import_record.problem_count:,} lines did not",
-        )
+    try:
+        for batch in _batches(import_record):
+            _store(import_record, batch)
+            progress.report(
+                import_record.checked_bytes // REPORTED_BYTES,
+                message=f"{import_record.row_count:,} rows passed, {import_record.problem_count:,} did not",
+            )
+    except FileError as error:
+        _broken_off(import_record, error.problem)
     progress.report(total // REPORTED_BYTES, message="Looking for duplicates")
     _finish(import_record)
 
@@ -83,86 +86,54 @@ def import_check_stopped(*, import_record: Import, operation: Operation) -> None
     transition(import_record, ImportState.FAILED, error=error)
 
 
-def import_rejected_lines(*, import_record: Import) -> Iterator[bytes]:
-    """Every line that did not pass, as received, checked anew from the file; lines over the limit come whole."""
-    head = next(blob_read(import_record.blob), b"")[:HEAD_BYTES]
-    if unusable_file(head) is not None:
-        yield from blob_read(import_record.blob)
-        return
-    for line in checked_lines(import_record):
-        if line.over_limit:
-            yield from _whole_line(import_record, line)
-        elif line.data.strip() and not isinstance(check_row(line.data), ChatRow):
-            yield line.data + b"\n"
-
-
-def _whole_line(import_record: Import, line: Line) -> Iterator[bytes]:
-    left = line.length
-    for chunk in blob_read(import_record.blob, offset=line.offset):
-        yield chunk[:left]
-        left -= len(chunk)
-        if left <= 0:
-            break
-    yield b"\n"
-
-
-def checked_lines(import_record: Import, *, offset: int = 0, line_number: int = 0) -> Iterator[Line]:
-    """The lines of the file from a place on, a byte order mark at its start left out."""
-    limit = settings.FTPORTAL_LINE_LIMIT
-    chunks = blob_read(import_record.blob, offset=offset)
-    for line in read_lines(chunks, limit=limit, offset=offset, line_number=line_number):
-        if line.offset == 0 and line.data.startswith(codecs.BOM_UTF8):
-            size = len(codecs.BOM_UTF8)
-            yield Line(line.number, size, line.data[size:], line.length - size, line.end, line.over_limit)
-        else:
-            yield line
-
-
-def checked(line: Line) -> ChatRow | list[RowProblem]:
-    """The row of a line or its problems; a pure function of the line and the limit."""
-    if line.over_limit:
-        return [
-            RowProblem(
-                "line_too_long",
-                f"The line is {format_bytes(line.length)} long; the limit is"
-                f" {format_bytes(settings.FTPORTAL_LINE_LIMIT)} a line.",
-                excerpt=excerpt(line.data.decode("utf-8", "replace")),
-            )
-        ]
-    return check_row(line.data)
-
-
 def _batches(import_record: Import) -> Iterator[_Batch]:
+    """What is left of the file, in batches. What came before a place that can't be read is handed on first."""
+    mapping = mapping_of(import_record)
+    records = records_of(import_record, after=import_record.line_count, offset=import_record.checked_bytes)
     batch = _Batch()
-    for line in checked_lines(
-        import_record, offset=import_record.checked_bytes, line_number=import_record.line_count
-    ):
-        batch.lines += 1
-        batch.end = line.end
-        batch.size += len(line.data)
-        if not line.data.strip() and not line.over_limit:
+    while True:
+        try:
+            record = next(records, None)
+        except FileError:
+            if batch.records:
+                yield batch
+            raise
+        if record is None:
+            break
+        batch.records += 1
+        batch.last, batch.end = record.last, record.end
+        batch.size += len(record.raw)
+        if record.is_empty:
             batch.empty += 1
         else:
-            found = checked(line)
-            if isinstance(found, ChatRow):
-                batch.rows.append((line.number, line.data, found))
+            found = row_of(record, mapping)
+            if isinstance(found, MappedRow):
+                batch.rows.append((record.number, record.raw, found))
             else:
-                batch.problems.append((line, found))
+                batch.problems.append((record, found))
         if batch.is_full:
             yield batch
             batch = _Batch()
-    if batch.lines:
+    if batch.records:
         yield batch
 
 
 def _whole_file_refused(import_record: Import) -> bool:
-    """Stop at the first sight of a file of another kind, with one problem for all of it."""
-    head = next(blob_read(import_record.blob), b"")[:HEAD_BYTES]
-    problem = unusable_file(head)
-    has_mark = head.startswith(codecs.BOM_UTF8)
-    if problem is None:
-        Import.objects.filter(pk=import_record.pk).update(has_byte_order_mark=has_mark)
-        return False
+    """Recognise the file, or stop at the first sight with one problem for all of it."""
+    try:
+        reading = recognise(
+            source_of(blob_of(import_record)), import_record.file_name, limit=settings.FTPORTAL_LINE_LIMIT
+        )
+    except FileError as error:
+        _refuse(import_record, error.problem)
+        return True
+    fields = {"reading": reading.as_json(), "has_byte_order_mark": reading.has_byte_order_mark}
+    Import.objects.filter(pk=import_record.pk).update(**fields)
+    import_record.reading = fields["reading"]
+    return False
+
+
+def _refuse(import_record: Import, problem: RowProblem) -> None:
     with transaction.atomic():
         ImportProblem.objects.bulk_create([_problem_row(import_record, 1, 0, problem)], ignore_conflicts=True)
         transition(
@@ -170,10 +141,29 @@ def _whole_file_refused(import_record: Import) -> bool:
             ImportState.CHECKED,
             problem_count=1,
             problem_counts={problem.code: 1},
-            has_byte_order_mark=has_mark,
-            checked_bytes=import_record.blob.size,
+            checked_bytes=blob_of(import_record).size,
         )
-    return True
+
+
+def _broken_off(import_record: Import, problem: RowProblem) -> None:
+    """The rest of the file can't be read. What came before stays, unless the file was a bomb."""
+    with transaction.atomic():
+        place = import_record.line_count + 1
+        ImportProblem.objects.bulk_create(
+            [_problem_row(import_record, place, None, problem)], ignore_conflicts=True
+        )
+        counts = Counter(import_record.problem_counts) + Counter({problem.code: 1})
+        fields = {
+            "problem_count": import_record.problem_count + 1,
+            "problem_counts": dict(counts),
+            "checked_bytes": blob_of(import_record).size,
+        }
+        if problem.code == "expands_too_far":
+            ImportRow.objects.filter(import_record=import_record).delete()
+            fields["row_count"] = 0
+        Import.objects.filter(pk=import_record.pk, state=ImportState.CHECKING).update(**fields)
+        for name, value in fields.items():
+            setattr(import_record, name, value)
 
 
 def _store(import_record: Import, batch: _Batch) -> None:
@@ -190,21 +180,36 @@ def _store(import_record: Import, batch: _Batch) -> None:
             _advance(import_record, batch)
 
 
-def _copy(import_record: Import, rows: list[tuple[int, bytes, ChatRow]]) -> None:
+def _copy(import_record: Import, rows: list[tuple[int, bytes, MappedRow]]) -> None:
     if not rows:
         return
-    statement = "COPY datasets_importrow (import_id, line, raw, payload, content_hash, text) FROM STDIN"
+    statement = (
+        "COPY datasets_importrow"
+        " (import_id, line, raw, raw_is_chat, split, payload, content_hash, text) FROM STDIN"
+    )
     with connection.cursor() as cursor, cursor.copy(statement) as copy:
         for number, data, row in rows:
-            copy.write_row((import_record.pk, number, data, row.json_text, row.content_hash, row.text))
+            chat = row.chat
+            copy.write_row(
+                (
+                    import_record.pk,
+                    number,
+                    data,
+                    row.raw_is_chat,
+                    row.split,
+                    chat.json_text,
+                    chat.content_hash,
+                    chat.text,
+                )
+            )
 
 
 def _advance(import_record: Import, batch: _Batch) -> None:
     kept = max(0, PROBLEM_LINES_KEPT - import_record.problem_count)
     ImportProblem.objects.bulk_create(
         [
-            _problem_row(import_record, line.number, line.offset, problem)
-            for line, problems in batch.problems[:kept]
+            _problem_row(import_record, record.number, record.offset, problem)
+            for record, problems in batch.problems[:kept]
             for problem in problems
         ],
         ignore_conflicts=True,  # the same problem twice in one place says nothing more
@@ -212,18 +217,18 @@ def _advance(import_record: Import, batch: _Batch) -> None:
     counts = Counter(import_record.problem_counts)
     for _, problems in batch.problems:
         counts.update({problem.code for problem in problems})
-    before = import_record.checked_bytes
+    before = import_record.line_count
     fields = {
         "checked_bytes": batch.end,
-        "line_count": import_record.line_count + batch.lines,
+        "line_count": batch.last,
         "empty_line_count": import_record.empty_line_count + batch.empty,
         "row_count": import_record.row_count + len(batch.rows),
         "problem_count": import_record.problem_count + len(batch.problems),
         "problem_counts": dict(counts),
     }
-    moved = Import.objects.filter(
-        pk=import_record.pk, state=ImportState.CHECKING, checked_bytes=before
-    ).update(**fields)
+    moved = Import.objects.filter(pk=import_record.pk, state=ImportState.CHECKING, line_count=before).update(
+        **fields
+    )
     if not moved:
         raise OperationSupersededError  # another attempt went on from here
     for name, value in fields.items():
@@ -242,20 +247,20 @@ def _without_refused(import_record: Import, batch: _Batch) -> _Batch:
             problem = RowProblem(
                 "refused_by_database",
                 f"The database can't store the row: {str(error).splitlines()[0]}.",
-                excerpt=excerpt(row.json_text),
+                excerpt=excerpt(row.chat.json_text),
             )
-            # The offset of a single line is known only to the reader; its number is what a person looks for.
-            batch.problems.append((Line(number, batch.end, b"", len(data), batch.end), [problem]))
+            # Its offset is known only to the reader; its number is what a person looks for.
+            batch.problems.append((Record(number, b"", number, batch.end), [problem]))
     batch.rows = accepted
     batch.problems.sort(key=lambda found: found[0].number)
     return batch
 
 
-def _problem_row(import_record: Import, line: int, offset: int, problem: RowProblem) -> ImportProblem:
+def _problem_row(import_record: Import, line: int, offset: int | None, problem: RowProblem) -> ImportProblem:
     return ImportProblem(
         import_record=import_record,
         line=line,
-        byte_offset=offset + (problem.byte or 0),
+        byte_offset=None if offset is None else offset + (problem.byte or 0),
         path=problem.path[:200],
         code=problem.code,
         message=problem.message[:300],
@@ -270,7 +275,7 @@ SELECT count(*) FILTER (WHERE in_dataset), count(*) FILTER (WHERE NOT in_dataset
 FROM (
     SELECT EXISTS (
                SELECT 1 FROM datasets_example e
-               WHERE e.dataset_id = %(dataset)s AND e.content_hash = r.content_hash
+               WHERE e.dataset_id = %(dataset)s AND e.content_hash = r.content_hash AND e.removed_at IS NULL
            ) AS in_dataset,
            row_number() OVER (PARTITION BY r.content_hash ORDER BY r.line) = 1 AS is_first
     FROM (SELECT line, content_hash FROM datasets_importrow WHERE import_id = %(import)s) AS r
@@ -283,7 +288,8 @@ FROM (
     SELECT r.line,
            first_value(r.line) OVER (PARTITION BY r.content_hash ORDER BY r.line) AS first_line,
            (SELECT min(e.id) FROM datasets_example e
-            WHERE e.dataset_id = %(dataset)s AND e.content_hash = r.content_hash) AS example_id
+            WHERE e.dataset_id = %(dataset)s AND e.content_hash = r.content_hash AND e.removed_at IS NULL
+           ) AS example_id
     FROM (SELECT line, content_hash FROM datasets_importrow WHERE import_id = %(import)s) AS r
 ) AS sampled
 WHERE example_id IS NOT NULL OR first_line < line

@@ -18,8 +18,10 @@ LINES_A_STEP = 20_000
 ANALYSE_FROM = 5_000
 
 _INSERT = """
-INSERT INTO datasets_example (dataset_id, source_id, line, raw, payload, content_hash, text, created_at)
-SELECT %(dataset)s, r.import_id, r.line, r.raw, r.payload, r.content_hash, r.text, %(now)s
+INSERT INTO datasets_example (
+    dataset_id, source_id, line, raw, raw_is_chat, split, payload, content_hash, text, created_at
+)
+SELECT %(dataset)s, r.import_id, r.line, r.raw, r.raw_is_chat, r.split, r.payload, r.content_hash, r.text, %(now)s
 FROM datasets_importrow r
 WHERE r.import_id = %(import)s AND r.line > %(after)s AND r.line <= %(until)s {kept}
 ORDER BY r.line
@@ -28,7 +30,8 @@ ORDER BY r.line
 # look for is an earlier line of the same step.
 _NOT_A_DUPLICATE = """
 AND NOT EXISTS (
-    SELECT 1 FROM datasets_example e WHERE e.dataset_id = %(dataset)s AND e.content_hash = r.content_hash
+    SELECT 1 FROM datasets_example e
+    WHERE e.dataset_id = %(dataset)s AND e.content_hash = r.content_hash AND e.removed_at IS NULL
 )
 AND r.line IN (
     SELECT min(line) FROM datasets_importrow

@@ -20,7 +20,8 @@ from apps.core.states import transition
 from apps.datasets.chat_rows import answer_of
 from apps.datasets.groups import group_of
 from apps.datasets.manifest import ManifestRow, manifest_hash
-from apps.datasets.models import Example, Version, VersionState
+from apps.datasets.models import Version, VersionState
+from apps.datasets.selectors import chat_line, head_of, made_payload
 from apps.datasets.services.apart import reporting_apart
 from apps.datasets.splits import SPLITS, SplitResult, SplitRow, assign_splits
 from apps.datasets.statistics import label_mix, summary
@@ -38,6 +39,7 @@ class _Rows:
     ids: "array[int]" = field(default_factory=lambda: array("q"))
     answers: dict[str, str] = field(default_factory=dict)
     split_rows: list[SplitRow] = field(default_factory=list)
+    given_splits: list[str] = field(default_factory=list)
     raw_hashes: list[bytes] = field(default_factory=list)
     characters: "array[int]" = field(default_factory=lambda: array("q"))
     turns: "array[int]" = field(default_factory=lambda: array("q"))
@@ -65,6 +67,7 @@ def version_freeze(*, version: Version, progress: Progress) -> None:
         report(len(rows), total=len(rows), message="Dividing the rows")
         result = assign_splits(
             rows.split_rows,
+            given=rows.given_splits if version.keeps_splits else (),
             seed=version.seed,
             validation_share=version.validation_share,
             test_share=version.test_share,
@@ -83,12 +86,13 @@ def version_freeze_stopped(*, version: Version, operation: Operation) -> None:
     transition(version, VersionState.FAILED, error=error)
 
 
-def _example_batches(version: Version) -> Iterator[list[tuple[int, str, Any]]]:
+def _example_batches(version: Version) -> Iterator[list[tuple[int, str, str, Any, str | None]]]:
     """All rows by one statement, so of one moment, in the order in which they came."""
     rows = (
-        Example.objects.filter(dataset_id=version.dataset_id)
+        head_of(version.dataset)
         .order_by("pk")
-        .values_list("pk", "content_hash", "raw")
+        .annotate(made=made_payload())
+        .values_list("pk", "content_hash", "split", "raw", "made")
         .iterator(chunk_size=BATCH)
     )
     while batch := list(islice(rows, BATCH)):
@@ -96,18 +100,23 @@ def _example_batches(version: Version) -> Iterator[list[tuple[int, str, Any]]]:
 
 
 def _take(
-    rows: _Rows, batch: list[tuple[int, str, Any]], group_path: str, tokenizer: ChatTokenizer | None
+    rows: _Rows,
+    batch: list[tuple[int, str, str, Any, str | None]],
+    group_path: str,
+    tokenizer: ChatTokenizer | None,
 ) -> None:
     chats = []
-    for pk, content_hash, raw in batch:
-        payload = msgspec.json.decode(raw)
+    for pk, content_hash, split, raw, made in batch:
+        line = chat_line(raw, made)
+        payload = msgspec.json.decode(line)
         messages = payload["messages"]
         answer = answer_of(payload)
         rows.ids.append(pk)
         rows.split_rows.append(
             SplitRow(content_hash, rows.answers.setdefault(answer, answer), group_of(payload, group_path))
         )
-        rows.raw_hashes.append(hashlib.sha256(raw).digest())
+        rows.given_splits.append(split)
+        rows.raw_hashes.append(hashlib.sha256(line).digest())
         rows.characters.append(sum(len(message.get("content") or "") for message in messages))
         rows.turns.append(sum(message["role"] == "assistant" for message in messages))
         first = messages[0]

@@ -20,6 +20,7 @@ def version_freeze_request(
     validation_share: float,
     test_share: float,
     group_path: str = "",
+    keeps_splits: bool = False,
     note: str = "",
     number: int | None = None,
     actor: User | None,
@@ -48,6 +49,7 @@ def version_freeze_request(
             validation_share=validation_share,
             test_share=test_share,
             group_path=group_path,
+            keeps_splits=keeps_splits,
             note=note,
             created_by=actor,
         )

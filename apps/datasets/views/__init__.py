@@ -10,6 +10,7 @@ from apps.datasets.views.imports import (
     report,
     upload,
 )
+from apps.datasets.views.mapping import delete_mapping, mapping
 from apps.datasets.views.versions import (
     delete_version,
     download,
@@ -24,6 +25,7 @@ __all__ = [
     "check_again",
     "commit",
     "delete",
+    "delete_mapping",
     "delete_version",
     "detail",
     "discard",
@@ -34,6 +36,7 @@ __all__ = [
     "freeze_again",
     "index",
     "manifest",
+    "mapping",
     "original_file",
     "rejected_lines",
     "report",

@@ -12,6 +12,7 @@ from django.urls import reverse
 
 from apps.accounts.permissions import Permission
 from apps.core.http import render_partial
+from apps.datasets.chat_rows import rejected_of
 from apps.datasets.forms import DatasetForm
 from apps.datasets.models import Dataset
 from apps.datasets.selectors import (
@@ -120,7 +121,7 @@ def _number(request: ProjectRequest, name: str) -> int | None:
 def edit(request: ProjectRequest, pk: int) -> HttpResponse:
     dataset = get_object_or_404(datasets_of(request.project), pk=pk)
     dataset.project = request.project
-    initial = {"name": dataset.name, "description": dataset.description}
+    initial = {"name": dataset.name, "description": dataset.description, "licence": dataset.licence}
     form = DatasetForm(request.POST or None, initial=initial)
     if request.method == "POST" and form.is_valid():
         dataset_update(dataset=dataset, actor=request.user, **form.cleaned_data)
@@ -148,12 +149,15 @@ def example(request: ProjectRequest, pk: int) -> HttpResponse:
     words, source_id = request.GET.get("q", ""), _number(request, "source")
     source = imports_of(request.project).filter(pk=found.source_id).first() if found.source_id else None
     raw = bytes(found.raw).decode("utf-8")
-    others = {name: value for name, value in found.payload.items() if name != "messages"}
+    rejected = rejected_of(found.payload)
+    shown = ("messages", "rejected") if rejected else ("messages",)
+    others = {name: value for name, value in found.payload.items() if name not in shown}
     context = {
         "example": found,
         "dataset": dataset,
         "source": source,
         "raw": raw,
+        "rejected": rejected,
         "raw_bytes": len(found.raw),
         "others": json.dumps(others, ensure_ascii=False, indent=2) if others else "",
         "version_rows": version_rows_with(found),

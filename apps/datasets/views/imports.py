@@ -1,11 +1,10 @@
 """An import from the upload to the decision."""
 
-from collections.abc import Iterator
 from typing import Any
 
 from django.conf import settings
 from django.contrib import messages
-from django.http import HttpResponse
+from django.http import Http404, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
@@ -15,17 +14,22 @@ from apps.artifacts.storage import blob_read
 from apps.core.errors import PortalError
 from apps.core.formatting import format_bytes
 from apps.core.http import render_partial, stream_download
+from apps.datasets.formats import Reading
 from apps.datasets.forms import CommitForm, UploadForm
+from apps.datasets.import_files import blob_of, mapping_of
 from apps.datasets.models import Import, ImportRow, ImportState
+from apps.datasets.presets import PRESETS
 from apps.datasets.problems import CODE_TITLES, FILE_CODES
 from apps.datasets.selectors import earlier_imports_of_file, imports_of, problems_page
 from apps.datasets.services import (
+    MAPPABLE,
     dataset_create,
     import_check_again,
     import_commit_request,
     import_discard,
-    import_rejected_lines,
+    import_rejected_rows,
     import_upload,
+    rejected_file_name,
 )
 from apps.datasets.views.datasets import data_crumbs, sample_file
 from apps.operations.selectors import latest_operation_for
@@ -52,7 +56,7 @@ def upload(request: ProjectRequest) -> HttpResponse:
         record = import_upload(
             dataset=dataset, file_name=file.name, content=file.chunks(1024 * 1024), actor=request.user
         )
-        return redirect(record)
+        return redirect(place_of(record))
     context = {
         "form": form,
         "breadcrumbs": data_crumbs(request, ("Import a file", "")),
@@ -61,6 +65,14 @@ def upload(request: ProjectRequest) -> HttpResponse:
         "has_sample": sample_file().is_file(),
     }
     return render(request, "datasets/upload.html", context, status=422 if form.errors else 200)
+
+
+def place_of(record: Import) -> str:
+    """Where the import goes on: what its rows mean is asked first where that is not plain."""
+    project = record.dataset.project
+    if record.state == ImportState.UNMAPPED:
+        return reverse("datasets:mapping", args=[project.workspace.slug, project.slug, record.pk])
+    return record.get_absolute_url()
 
 
 def _refuse_too_large(request: ProjectRequest) -> None:
@@ -89,8 +101,16 @@ def report(request: ProjectRequest, pk: int) -> HttpResponse:
             request, (record.dataset.name, record.dataset.get_absolute_url()), (record.file_name, "")
         ),
         "earlier": earlier_imports_of_file(record),
+        "reading": Reading.from_json(record.reading).name if record.reading else "",
+        "preset": PRESETS[mapping_of(record).preset].label,
+        "may_map": record.state in MAPPABLE and bool(record.reading),
     }
-    if record.state not in (ImportState.RECEIVED, ImportState.CHECKING):
+    if record.state not in (
+        ImportState.FETCHING,
+        ImportState.RECEIVED,
+        ImportState.UNMAPPED,
+        ImportState.CHECKING,
+    ):
         context |= _report_context(request, record)
     return render_partial(request, "datasets/import.html", context, partials=["import"])
 
@@ -100,7 +120,7 @@ def _report_context(request: ProjectRequest, record: Import) -> dict[str, Any]:
     code = request.GET.get("code", "")
     base = reverse("datasets:import", args=[request.workspace.slug, request.project.slug, record.pk])
     filters = [
-        {"label": "All lines", "url": base, "count": record.problem_count, "current": not code},
+        {"label": "All", "url": base, "count": record.problem_count, "current": not code},
         *(
             {
                 "label": CODE_TITLES.get(key, key),
@@ -131,6 +151,13 @@ def _import(request: ProjectRequest, pk: int) -> Import:
     return get_object_or_404(imports_of(request.project), pk=pk)
 
 
+def _with_file(request: ProjectRequest, pk: int) -> Import:
+    record = _import(request, pk)
+    if record.blob is None:
+        raise Http404("The file was not fetched")
+    return record
+
+
 @project_view(Permission.EDIT_DATA, methods=("POST",))
 def commit(request: ProjectRequest, pk: int) -> HttpResponse:
     record = _import(request, pk)
@@ -158,17 +185,21 @@ def check_again(request: ProjectRequest, pk: int) -> HttpResponse:
 
 @project_view(Permission.VIEW)
 def rejected_lines(request: ProjectRequest, pk: int) -> HttpResponseBase:
-    """The lines that did not pass, as received, to be mended and uploaded again."""
-    record = _import(request, pk)
-    lines: Iterator[bytes] = import_rejected_lines(import_record=record)
-    name = f"rejected-{record.file_name}"
-    return stream_download(request, lines, filename=name, content_type="application/x-ndjson")
+    """The rows that did not pass, as received, to be mended and uploaded again."""
+    record = _with_file(request, pk)
+    rows = import_rejected_rows(import_record=record)
+    return stream_download(
+        request, rows, filename=rejected_file_name(record), content_type="application/octet-stream"
+    )
 
 
 @project_view(Permission.VIEW)
 def original_file(request: ProjectRequest, pk: int) -> HttpResponseBase:
     """The file as it was uploaded."""
-    record = _import(request, pk)
+    record = _with_file(request, pk)
     return stream_download(
-        request, blob_read(record.blob), filename=record.file_name, content_type="application/x-ndjson"
+        request,
+        blob_read(blob_of(record)),
+        filename=record.file_name,
+        content_type="application/octet-stream",
     )

@@ -15,6 +15,7 @@ from apps.datasets.manifest import manifest_lines
 from apps.datasets.models import Split, Version, VersionState
 from apps.datasets.selectors import (
     datasets_of,
+    given_splits_of,
     group_paths_of,
     identical_versions,
     next_version_number,
@@ -37,6 +38,7 @@ def freeze(request: ProjectRequest, pk: int) -> HttpResponse:
     form = FreezeForm(
         request.POST or None,
         group_paths=group_paths_of(dataset),
+        given=given_splits_of(dataset),
         initial={"number": next_version_number(dataset)},
     )
     if request.method == "POST" and form.is_valid():
@@ -47,6 +49,7 @@ def freeze(request: ProjectRequest, pk: int) -> HttpResponse:
             validation_share=wanted["validation_percent"] / 100,
             test_share=wanted["test_percent"] / 100,
             group_path=wanted["group_path"],
+            keeps_splits=wanted.get("keeps_splits", False),
             note=wanted["note"],
             number=wanted["number"],
             actor=request.user,
