@@ -18,7 +18,8 @@ _LABELS = re.compile(
 _LABEL_IN = re.compile(r"[:=\"'\s]+")
 _SENTENCES = re.compile(
     r"\bI (?:don't|do not|don’t) know\b|\bI(?:'m| am|’m) not (?:sure|able)\b"
-    r"|\b(?:can't|cannot|can not|can’t|unable to) (?:help|answer|assist|do that|find)|out(?:side)? (?:of )?(?:my|the) scope|not something I can"
+    r"|\b(?:can't|cannot|can not|can’t|unable to) (?:help|answer|assist|do that|find)"
+    r"|out(?:side)? (?:of )?(?:my|the) scope|not something I can"
     r"|no information (?:about|on)|weiß ich (?:leider )?nicht|kann ich (?:leider )?nicht"
     r"|je ne sais pas|no lo sé|non lo so",
     re.IGNORECASE,

@@ -27,7 +27,8 @@ _SHAPE = re.compile("|".join(f"(?:{shape})" for _, shape in _SHAPES))
 _EACH = [(name, re.compile(shape)) for name, shape in _SHAPES]
 _NAMED = re.compile(
     r"(?:api[ _\-]?key|secret(?:[ _\-]?key)?|access[ _\-]?token|auth[ _\-]?token|\btoken|bearer|passwor[dt]|passwd"
-    r"|\bpwd|passphrase|kennwort|mot de passe|contraseña)[\"']?(?:\s*[:=]\s*|\s+is:?\s+|\s+)[\"'`]?(?P<secret>[^\s\"'`,;]{8,200})",
+    r"|\bpwd|passphrase|kennwort|mot de passe|contraseña)[\"']?"
+    r"(?:\s*[:=]\s*|\s+is:?\s+|\s+)[\"'`]?(?P<secret>[^\s\"'`,;]{8,200})",
     re.IGNORECASE,
 )
 _NAME_HINT = re.compile(
