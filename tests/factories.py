@@ -7,7 +7,17 @@ from django.utils import timezone
 from apps.accounts.models import Membership
 from apps.accounts.services import api_key_create, invitation_create
 from apps.artifacts.storage import blob_store
-from apps.datasets.models import Dataset, Example, Import, ImportState, SavedMapping
+from apps.datasets.models import (
+    CheckReport,
+    CheckState,
+    Dataset,
+    Example,
+    Finding,
+    FindingRow,
+    Import,
+    ImportState,
+    SavedMapping,
+)
 from apps.datasets.services import version_freeze_request
 from apps.operations.models import Operation, OperationState
 from apps.operations.selectors import latest_operation_for
@@ -50,7 +60,21 @@ def things(*, project: Project, people: Any) -> dict[str, Any]:
         blob=blob_store(content=[b"{}\n"]),
         created_by=people.rob,
     )
+    report = CheckReport.objects.create(dataset=dataset, state=CheckState.DONE)
+    finding = Finding.objects.create(
+        report=report,
+        check_name="size",
+        code="from_0",
+        severity="problem",
+        title="3 rows",
+        actions=["accept"],
+        item_count=1,
+        open_count=1,
+        row_count=0,
+    )
+    FindingRow.objects.create(finding=finding, item=1, key="k")
     return {
+        "finding": finding.pk,
         "membership": Membership.objects.get(workspace=workspace, user=people.vic).pk,
         "invitation": invitation.pk,
         "token": token,

@@ -397,3 +397,34 @@ class VersionRow(models.Model):
 
     def __str__(self) -> str:
         return f"row {self.position}"
+
+
+from apps.datasets.report_models import (  # noqa: E402 - they refer to the tables above
+    CheckReport,
+    CheckState,
+    Decision,
+    ExampleFacts,
+    Finding,
+    FindingRow,
+    Severity,
+)
+
+__all__ = [
+    "CheckReport",
+    "CheckState",
+    "Dataset",
+    "Decision",
+    "Example",
+    "ExampleFacts",
+    "Finding",
+    "FindingRow",
+    "Import",
+    "ImportProblem",
+    "ImportRow",
+    "ImportState",
+    "Severity",
+    "Split",
+    "Version",
+    "VersionRow",
+    "VersionState",
+]

@@ -2,8 +2,8 @@
 
 The rule, in integers only, so that every machine and every release of Python comes to the same result:
 
-1. Rows with the same content, and rows of the same group, are joined into one unit. A unit is never taken apart, so
-   neither duplicates nor rows of one group can stand on both sides of a split.
+1. Rows with the same content, rows of the same group, and rows of one cluster of near-duplicates are joined into one
+   unit. A unit is never taken apart, so neither duplicates nor rows of one group can stand on both sides of a split.
 2. A unit's key is the smallest content hash in it; its place in the line is SHA-256 of `seed:key`.
 3. Strata: if the rows have between 2 and `STRATA_LIMIT` different answers, every answer with at least
    `ROWS_A_STRATUM` rows is a stratum, and all rarer answers together are one. Otherwise all rows are one stratum. A
@@ -38,6 +38,8 @@ class SplitRow:
     answer: str
     group: str = ""
     """Empty: the row belongs to no group."""
+    cluster: str = ""
+    """Rows that ask nearly the same; empty: nothing does, or nothing was checked."""
 
 
 @dataclass(frozen=True)
@@ -157,7 +159,7 @@ def _strata(rows: Sequence[SplitRow]) -> dict[str, str]:
 
 
 def _units(rows: Sequence[SplitRow]) -> list[list[int]]:
-    """Rows joined by equal content or equal group, directly or through others (union-find)."""
+    """Rows joined by equal content, group or cluster, directly or through others (union-find)."""
     parent = list(range(len(rows)))
 
     def root(index: int) -> int:
@@ -168,8 +170,8 @@ def _units(rows: Sequence[SplitRow]) -> list[list[int]]:
 
     first_of: dict[tuple[str, str], int] = {}
     for index, row in enumerate(rows):
-        for key in (("content", row.content_hash), ("group", row.group)):
-            if key == ("group", ""):
+        for key in (("content", row.content_hash), ("group", row.group), ("cluster", row.cluster)):
+            if not key[1]:
                 continue
             first = first_of.setdefault(key, index)
             if first != index:

@@ -1,7 +1,9 @@
 """Background work on data: one subject in, and a service that can be called again after a crash."""
 
-from apps.datasets.models import Import, Version
+from apps.datasets.models import CheckReport, Import, Version
 from apps.datasets.services import (
+    checks_run,
+    checks_stopped,
     import_check,
     import_check_stopped,
     import_commit,
@@ -59,3 +61,22 @@ def _freeze_stopped(operation: Operation) -> None:
 def freeze_version(operation: Operation, progress: Progress) -> None:
     if version := _version_of(operation):
         version_freeze(version=version, progress=progress)
+
+
+def _report_of(operation: Operation) -> CheckReport | None:
+    return (
+        CheckReport.objects.select_related("dataset__project__workspace", "version")
+        .filter(pk=operation.subject_id)
+        .first()
+    )
+
+
+def _checks_stopped(operation: Operation) -> None:
+    if report := _report_of(operation):
+        checks_stopped(report=report, operation=operation)
+
+
+@operation_kind("datasets.run_checks", queue="default", on_stopped=_checks_stopped)
+def run_checks(operation: Operation, progress: Progress) -> None:
+    if report := _report_of(operation):
+        checks_run(report=report, progress=progress)

@@ -1,10 +1,13 @@
 """The tokenizer that counts a project's data: that of its base model."""
 
+import json
 from functools import lru_cache
 from pathlib import Path
 
 from apps.core.bundled_model import model_location
 from apps.core.chat_tokens import ChatTokenizer, ChatTokensError
+
+_CONTEXT_KEYS = ("max_position_embeddings", "n_positions", "max_sequence_length", "seq_length")
 
 
 def tokenizer_of(base_model: str) -> tuple[ChatTokenizer | None, str]:
@@ -27,3 +30,13 @@ def tokenizer_of(base_model: str) -> tuple[ChatTokenizer | None, str]:
 @lru_cache(maxsize=4)
 def _load(directory: Path, modified_at: int) -> ChatTokenizer:
     return ChatTokenizer.from_directory(directory)
+
+
+def context_length_of(base_model: str) -> int | None:
+    """How many tokens the model reads, as its directory says; None where it says nothing."""
+    try:
+        configuration = json.loads((Path(model_location(base_model)) / "config.json").read_text("utf-8"))
+    except (OSError, ValueError):
+        return None
+    values = [configuration.get(key) for key in _CONTEXT_KEYS] if isinstance(configuration, dict) else []
+    return next((value for value in values if isinstance(value, int) and 0 < value < 10**9), None)

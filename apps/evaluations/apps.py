@@ -1,7 +1,15 @@
 from django.apps import AppConfig
 
+from apps.datasets.plugs import plug_in_answer_form, plug_in_held_out
+
 
 class EvaluationsConfig(AppConfig):
     name = "apps.evaluations"
     label = "evaluations"
     default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        from apps.evaluations.data_checks import form_of, suites_of
+
+        plug_in_held_out(suites_of)
+        plug_in_answer_form(form_of)

@@ -1,5 +1,7 @@
 """Every change to datasets, imports and versions, by operation."""
 
+from apps.datasets.services.check_running import checks_run, checks_stopped
+from apps.datasets.services.checks import checks_request, finding_decide
 from apps.datasets.services.datasets import dataset_create, dataset_delete, dataset_update
 from apps.datasets.services.import_checking import (
     import_check,
@@ -22,9 +24,13 @@ from apps.datasets.services.versions import version_delete, version_freeze_again
 
 __all__ = [
     "MAPPABLE",
+    "checks_request",
+    "checks_run",
+    "checks_stopped",
     "dataset_create",
     "dataset_delete",
     "dataset_update",
+    "finding_decide",
     "import_check",
     "import_check_again",
     "import_check_stopped",

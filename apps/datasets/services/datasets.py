@@ -6,7 +6,19 @@ from django.utils import timezone
 from apps.accounts.models import User
 from apps.audit.services import record
 from apps.core.errors import ConflictError
-from apps.datasets.models import Dataset, Example, Import, ImportProblem, ImportRow, ImportState
+from apps.datasets.models import (
+    CheckReport,
+    Dataset,
+    Decision,
+    Example,
+    ExampleFacts,
+    Finding,
+    FindingRow,
+    Import,
+    ImportProblem,
+    ImportRow,
+    ImportState,
+)
 from apps.projects.models import Project
 
 
@@ -66,7 +78,14 @@ def dataset_delete(*, dataset: Dataset, actor: User) -> None:
             before={"name": locked.name, "examples": locked.example_count},
         )
         imports = Import.objects.filter(dataset=locked)
+        reports = CheckReport.objects.filter(dataset=locked)
+        findings = Finding.objects.filter(report__in=reports)
         for rows in (
+            FindingRow.objects.filter(finding__in=findings),
+            findings,
+            reports,
+            Decision.objects.filter(dataset=locked),
+            ExampleFacts.objects.filter(example__dataset=locked),
             Example.objects.filter(dataset=locked),
             ImportRow.objects.filter(import_record__in=imports),
             ImportProblem.objects.filter(import_record__in=imports),

@@ -22,6 +22,7 @@ from apps.datasets.groups import group_of
 from apps.datasets.manifest import ManifestRow, manifest_hash
 from apps.datasets.models import Version, VersionState
 from apps.datasets.selectors import chat_line, head_of, made_payload
+from apps.datasets.selectors_checks import clusters_for_freezing
 from apps.datasets.services.apart import reporting_apart
 from apps.datasets.splits import SPLITS, SplitResult, SplitRow, assign_splits
 from apps.datasets.statistics import label_mix, summary
@@ -46,6 +47,8 @@ class _Rows:
     tokens: list[int | None] = field(default_factory=list)
     answer_tokens: list[int | None] = field(default_factory=list)
     system_prompts: set[int] = field(default_factory=set)
+    clusters: dict[int, str] = field(default_factory=dict)
+    """Example -> the cluster of nearly the same questions that it is in, where the checks know it."""
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -60,7 +63,7 @@ def version_freeze(*, version: Version, progress: Progress) -> None:
     )
     tokenizer, why_unknown = tokenizer_of(version.dataset.project.base_model)
     with reporting_apart(progress) as report, transaction.atomic():
-        rows = _Rows()
+        rows = _Rows(clusters=clusters_for_freezing(version.dataset))
         for batch in _example_batches(version):
             _take(rows, batch, version.group_path, tokenizer)
             report(len(rows))
@@ -113,7 +116,12 @@ def _take(
         answer = answer_of(payload)
         rows.ids.append(pk)
         rows.split_rows.append(
-            SplitRow(content_hash, rows.answers.setdefault(answer, answer), group_of(payload, group_path))
+            SplitRow(
+                content_hash,
+                rows.answers.setdefault(answer, answer),
+                group_of(payload, group_path),
+                rows.clusters.get(pk, ""),
+            )
         )
         rows.given_splits.append(split)
         rows.raw_hashes.append(hashlib.sha256(line).digest())
@@ -212,6 +220,8 @@ def _statistics(rows: _Rows, result: SplitResult, why_unknown: str) -> dict[str,
         "duplicate_rows": len(rows) - distinct,
         "groups": len({row.group for row in rows.split_rows if row.group}),
         "rows_in_groups": sum(1 for row in rows.split_rows if row.group),
+        "clusters": len({row.cluster for row in rows.split_rows if row.cluster}),
+        "rows_in_clusters": sum(1 for row in rows.split_rows if row.cluster),
         "units": result.units,
         "strata": result.strata,
         "system_prompts": len(rows.system_prompts - {0}),

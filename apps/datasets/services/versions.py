@@ -8,6 +8,7 @@ from apps.core.errors import ConflictError, PortalError
 from apps.core.states import transition
 from apps.datasets.models import Dataset, Version, VersionState
 from apps.datasets.selectors import next_version_number
+from apps.datasets.services.checks import refuse_undecided_leakage
 from apps.operations.services import operation_start
 
 FREEZE_KIND = "datasets.freeze_version"
@@ -36,6 +37,7 @@ def version_freeze_request(
         locked = Dataset.objects.select_for_update().get(pk=dataset.pk)
         if not locked.example_count:
             raise ConflictError("The dataset has no rows yet. Import a file first.")
+        refuse_undecided_leakage(dataset)
         next_number = next_version_number(locked)
         if number is not None and number != next_number:
             raise ConflictError(

@@ -1,5 +1,6 @@
 """Pages of the Data stage, by what they are about."""
 
+from apps.datasets.views.checks import checks, finding, version_checks
 from apps.datasets.views.datasets import delete, detail, edit, example, index, sample
 from apps.datasets.views.imports import (
     check_again,
@@ -23,6 +24,7 @@ from apps.datasets.views.versions import (
 
 __all__ = [
     "check_again",
+    "checks",
     "commit",
     "delete",
     "delete_mapping",
@@ -32,6 +34,7 @@ __all__ = [
     "download",
     "edit",
     "example",
+    "finding",
     "freeze",
     "freeze_again",
     "index",
@@ -43,5 +46,6 @@ __all__ = [
     "sample",
     "upload",
     "version",
+    "version_checks",
     "version_rows",
 ]

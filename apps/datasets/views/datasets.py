@@ -26,6 +26,7 @@ from apps.datasets.selectors import (
     same_content_ids,
     version_rows_with,
 )
+from apps.datasets.selectors_checks import latest_report
 from apps.datasets.services import dataset_delete, dataset_update
 from apps.projects.access import ProjectRequest, project_view
 
@@ -43,10 +44,12 @@ def data_crumbs(request: ProjectRequest, *more: tuple[str, str]) -> list[dict[st
 
 def dataset_tabs(dataset: Dataset, current: str) -> list[dict[str, object]]:
     url = dataset.get_absolute_url()
-    return [
+    tabs: list[dict[str, object]] = [
         {"label": label, "url": f"{url}?tab={key}" if key != "rows" else url, "current": key == current}
         for key, label in (("rows", "Rows"), ("versions", "Versions"), ("imports", "Imports"))
     ]
+    tabs.insert(1, {"label": "Checks", "url": f"{url}checks/", "current": current == "checks"})
+    return tabs
 
 
 @project_view(Permission.VIEW)
@@ -95,6 +98,7 @@ def detail(request: ProjectRequest, pk: int) -> HttpResponse:
         "breadcrumbs": data_crumbs(request, (dataset.name, "")),
         "words": request.GET.get("q", ""),
         "may_delete": not dataset.versions.exists(),
+        "report": latest_report(dataset),
     }
     if tab == "versions":
         versions = list(dataset.versions.defer("statistics"))

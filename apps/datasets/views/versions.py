@@ -24,6 +24,7 @@ from apps.datasets.selectors import (
     version_rows_page,
     versions_of,
 )
+from apps.datasets.selectors_checks import latest_report
 from apps.datasets.services import version_delete, version_freeze_again, version_freeze_request
 from apps.datasets.statistics import size_advice
 from apps.datasets.views.datasets import data_crumbs
@@ -60,7 +61,7 @@ def freeze(request: ProjectRequest, pk: int) -> HttpResponse:
     return render(request, "datasets/freeze.html", context, status=422 if form.errors else 200)
 
 
-def _tabs(version: Version, current: str) -> list[dict[str, object]]:
+def version_tabs(version: Version, current: str) -> list[dict[str, object]]:
     url = version.get_absolute_url()
     sizes = {"train": version.train_count, "validation": version.validation_count, "test": version.test_count}
     tabs: list[dict[str, object]] = [{"label": "Overview", "url": url, "current": current == ""}]
@@ -71,6 +72,7 @@ def _tabs(version: Version, current: str) -> list[dict[str, object]]:
         {"label": label, "url": f"{url}rows/?split={key}", "count": sizes[key], "current": current == key}
         for key, label in Split.choices
     ]
+    tabs.append({"label": "Checks", "url": f"{url}checks/", "current": current == "checks"})
     return tabs
 
 
@@ -95,7 +97,8 @@ def version(request: ProjectRequest, pk: int) -> HttpResponse:
         lengths = found.statistics["lengths"]
         turns = lengths["turns"]
         context |= {
-            "tabs": _tabs(found, ""),
+            "report": latest_report(found.dataset, found),
+            "tabs": version_tabs(found, ""),
             "statistics": found.statistics,
             "segments": split_segments(found),
             "advice": size_advice(found.train_count, found.test_count),
@@ -121,7 +124,7 @@ def version_rows(request: ProjectRequest, pk: int) -> HttpResponse:
         "version": found,
         "dataset": found.dataset,
         "split": split,
-        "tabs": _tabs(found, split or "all"),
+        "tabs": version_tabs(found, split or "all"),
         "page": version_rows_page(found, split or None, request.GET),
         "breadcrumbs": _crumbs(request, found),
     }

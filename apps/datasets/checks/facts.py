@@ -1,0 +1,173 @@
+"""What the checks know of each row, worked out once: numbers and marks instead of texts.
+
+A form of a row never changes, so its facts hold as long as `FACTS_VERSION` does; a later report reads them back and
+works out only those of new rows.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from apps.datasets.checks.languages import language_of
+from apps.datasets.checks.personal.detection import kinds_in
+from apps.datasets.checks.schema import row_problems
+from apps.datasets.checks.signatures import character_signatures, word_signatures
+from apps.datasets.checks.texts import Parts, fingerprint, normalised, parts_of, strings_in, words_of
+
+FACTS_VERSION = 1
+ANSWER_CHARACTERS = 200
+LANGUAGE_CHARACTERS = 400
+GROUP_KEYS = (
+    "conversation_id",
+    "conversation",
+    "thread_id",
+    "thread",
+    "session_id",
+    "dialogue_id",
+    "dialog_id",
+    "group",
+)
+
+
+@dataclass(slots=True)
+class RowFacts:
+    """Texts that are compared stand as 64-bit fingerprints of their normalised form; 0: there is none."""
+
+    whole: int
+    """All messages."""
+    system: int
+    asked: int
+    """What is asked with the system prompt before it."""
+    answer: int
+    rejected: int
+    opening: int
+    conversation: int
+    """A name that the row's own data gives its conversation."""
+    answer_text: str
+    """The answer as it is, where it is short enough to be a label; else empty."""
+    asked_characters: int
+    answer_characters: int
+    turns: int
+    language: str
+    personal: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+    word_signature: bytes = b""
+    character_signature: bytes = b""
+
+
+def facts_of(payloads: Sequence[Mapping[str, Any]]) -> list[RowFacts]:
+    """The facts of a batch of rows, in order. Signatures are of what is asked, without the system prompt."""
+    parts = [parts_of(payload) for payload in payloads]
+    found = [_facts(payload, part) for payload, part in zip(payloads, parts, strict=True)]
+    words = [words_of(part.asked) for part in parts]
+    signatures = zip(word_signatures(words), character_signatures(words), strict=True)
+    for facts, (by_words, by_characters) in zip(found, signatures, strict=True):
+        facts.word_signature, facts.character_signature = by_words, by_characters
+    return found
+
+
+def _facts(payload: Mapping[str, Any], parts: Parts) -> RowFacts:
+    asked, answer, system = normalised(parts.asked), normalised(parts.answer), normalised(parts.system)
+    rejected = "" if parts.rejected is None else normalised(parts.rejected)
+    return RowFacts(
+        whole=fingerprint("\x1e".join((system, asked, answer, rejected))),
+        system=fingerprint(system) if system else 0,
+        asked=fingerprint(f"{system}\x1e{asked}"),
+        answer=fingerprint(answer),
+        rejected=0 if parts.rejected is None else fingerprint(rejected),
+        opening=fingerprint(normalised(parts.opening)) if parts.opening else 0,
+        conversation=_conversation(payload),
+        answer_text=parts.answer.strip() if len(parts.answer) <= ANSWER_CHARACTERS else "",
+        asked_characters=len(parts.asked),
+        answer_characters=len(parts.answer),
+        turns=parts.turns,
+        language=language_of(parts.asked[:LANGUAGE_CHARACTERS]),
+        personal=sorted({kind for text in strings_in(payload) for kind in kinds_in(text)}),
+        problems=row_problems(payload),
+    )
+
+
+def _conversation(payload: Mapping[str, Any]) -> int:
+    metadata = payload.get("metadata")
+    for place in (payload, metadata if isinstance(metadata, Mapping) else {}):
+        for name in GROUP_KEYS:
+            value = place.get(name)
+            if isinstance(value, str | int) and not isinstance(value, bool) and value != "":
+                return fingerprint(f"{name}={value}")
+    return 0
+
+
+@dataclass(slots=True)
+class Facts:
+    """The facts of all rows that are checked, as columns. A row's place in them is what results speak of."""
+
+    ids: NDArray[np.int64]
+    content: list[str]
+    """Content hash of each row: what keys of findings are made of."""
+    whole: NDArray[np.int64]
+    system: NDArray[np.int64]
+    asked: NDArray[np.int64]
+    answer: NDArray[np.int64]
+    rejected: NDArray[np.int64]
+    opening: NDArray[np.int64]
+    conversation: NDArray[np.int64]
+    answer_texts: list[str]
+    asked_characters: NDArray[np.int64]
+    answer_characters: NDArray[np.int64]
+    languages: list[str]
+    personal: list[list[str]]
+    problems: list[list[str]]
+    tokens: list[int | None]
+    answer_tokens: list[int | None]
+    splits: list[str]
+    """Empty: the row is in no split yet."""
+    groups: list[str]
+    word_signatures: list[bytes]
+    character_signatures: list[bytes]
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+def columns_of(
+    rows: Sequence[RowFacts],
+    *,
+    ids: Sequence[int] | None = None,
+    content: Sequence[str] | None = None,
+    splits: Sequence[str] | None = None,
+    groups: Sequence[str] | None = None,
+    tokens: Sequence[int | None] | None = None,
+    answer_tokens: Sequence[int | None] | None = None,
+) -> Facts:
+    """Columns out of rows; without ids and hashes these are counted and made from the messages."""
+    count = len(rows)
+
+    def numbers(name: str) -> NDArray[np.int64]:
+        return np.fromiter((getattr(row, name) for row in rows), dtype=np.int64, count=count)
+
+    return Facts(
+        ids=np.arange(count, dtype=np.int64) if ids is None else np.array(ids, dtype=np.int64),
+        content=[f"{row.whole & (2**64 - 1):016x}" for row in rows] if content is None else list(content),
+        whole=numbers("whole"),
+        system=numbers("system"),
+        asked=numbers("asked"),
+        answer=numbers("answer"),
+        rejected=numbers("rejected"),
+        opening=numbers("opening"),
+        conversation=numbers("conversation"),
+        answer_texts=[row.answer_text for row in rows],
+        asked_characters=numbers("asked_characters"),
+        answer_characters=numbers("answer_characters"),
+        languages=[row.language for row in rows],
+        personal=[row.personal for row in rows],
+        problems=[row.problems for row in rows],
+        tokens=[None] * count if tokens is None else list(tokens),
+        answer_tokens=[None] * count if answer_tokens is None else list(answer_tokens),
+        splits=[""] * count if splits is None else list(splits),
+        groups=[""] * count if groups is None else list(groups),
+        word_signatures=[row.word_signature for row in rows],
+        character_signatures=[row.character_signature for row in rows],
+    )

@@ -1,0 +1,1 @@
+"""Personal data and secrets in texts: finding them by shape and checksum, and taking them out."""

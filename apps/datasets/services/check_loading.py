@@ -1,0 +1,131 @@
+"""The facts of all rows of a report as columns, and the texts of a few rows where a check must see them."""
+
+from array import array
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from typing import Any
+
+import msgspec
+import numpy as np
+from django.db import connection, transaction
+
+from apps.datasets.checks.facts import Facts
+from apps.datasets.checks.texts import Parts, parts_of
+from apps.datasets.models import CheckReport, Example
+from apps.datasets.services.check_facts import rows_of
+
+HASH_CHARACTERS = 24
+TEXTS_KEPT = 20_000
+READ_AT_ONCE = 5000
+_NUMBERS = (
+    "whole",
+    "system",
+    "asked",
+    "answer",
+    "rejected",
+    "opening",
+    "conversation",
+    "asked_characters",
+    "answer_characters",
+)
+_OTHERS = (
+    "content",
+    "answer_texts",
+    "languages",
+    "personal",
+    "problems",
+    "tokens",
+    "answer_tokens",
+    "splits",
+    "groups",
+    "word_signatures",
+    "character_signatures",
+)
+_SHARED = {"answer_texts", "languages", "splits", "groups"}
+_LISTS = {"personal", "problems"}
+_BYTES = {"word_signatures", "character_signatures"}
+
+
+def columns_load(report: CheckReport) -> Facts:
+    """Everything that the checks compare, read by one statement."""
+    numbers = {name: array("q") for name in ("ids", *_NUMBERS)}
+    others: dict[str, list[Any]] = {name: [] for name in _OTHERS}
+    shared: dict[Any, Any] = {}
+    nothing: list[str] = []
+    statement, subject = _statement(report)
+    with transaction.atomic(), connection.chunked_cursor() as cursor:
+        cursor.execute(statement, {"subject": subject})
+        while rows := cursor.fetchmany(READ_AT_ONCE):
+            columns = list(zip(*rows, strict=True))
+            for number_column, values in zip(numbers.values(), columns, strict=False):
+                number_column.extend(values)
+            for name, values in zip(_OTHERS, columns[len(numbers) :], strict=True):
+                # The same few texts come again and again, and most lists are empty: one of each is enough.
+                if name in _SHARED:
+                    others[name] += [shared.setdefault(value, value) for value in values]
+                elif name in _LISTS:
+                    others[name] += [value or nothing for value in values]
+                elif name in _BYTES:
+                    others[name] += map(bytes, values)
+                else:
+                    others[name] += values
+    arrays = {
+        name: np.frombuffer(column, dtype=np.int64) if column else np.empty(0, np.int64)
+        for name, column in numbers.items()
+    }
+    return Facts(**arrays, **others)
+
+
+def _statement(report: CheckReport) -> tuple[str, int]:
+    source, subject = rows_of(report, "JOIN datasets_examplefacts f ON f.example_id = e.id")
+    in_version = report.version_id is not None
+    placed = 'r.split, r."group"' if in_version else "e.split, ''"
+    columns = (
+        "e.id",
+        *(f"f.{name}" for name in _NUMBERS),
+        f"left(e.content_hash, {HASH_CHARACTERS})",
+        "f.answer_text, f.language, f.personal, f.problems, f.tokens, f.answer_tokens",
+        placed,
+        "f.word_signature, f.character_signature",
+    )
+    order = "r.position" if in_version else "e.id"
+    return f"SELECT {', '.join(columns)} {source} ORDER BY {order}", subject  # noqa: S608 - constants only
+
+
+class Texts:
+    """Texts of rows by their places, read from the database as they are asked for; the last ones are kept."""
+
+    def __init__(self, facts: Facts) -> None:
+        self._facts = facts
+        self._parts: dict[int, Parts] = {}
+
+    def asked(self, places: Sequence[int]) -> dict[int, str]:
+        return {place: parts.asked for place, parts in self._read(places).items()}
+
+    def answers(self, places: Sequence[int]) -> dict[int, str]:
+        return {place: parts.answer for place, parts in self._read(places).items()}
+
+    def _read(self, places: Sequence[int]) -> dict[int, Parts]:
+        missing = [place for place in places if place not in self._parts]
+        if len(self._parts) + len(missing) > TEXTS_KEPT:
+            self._parts.clear()
+            missing = list(places)
+        place_of = {int(self._facts.ids[place]): place for place in missing}
+        rows = Example.objects.filter(pk__in=list(place_of)).values_list("pk", "raw")
+        for pk, raw in rows:
+            self._parts[place_of[pk]] = parts_of(msgspec.json.decode(raw))
+        return {place: self._parts[place] for place in places}
+
+
+def answers_stream(facts: Facts) -> Iterator[tuple[int, str]]:
+    """Every answer with its place; those that are short come from the facts, long ones are read."""
+    long: list[int] = []
+    for place, text in enumerate(facts.answer_texts):
+        if text:
+            yield place, text
+        else:
+            long.append(place)
+    texts = Texts(facts)
+    places = iter(long)
+    while batch := list(islice(places, 1000)):
+        yield from texts.answers(batch).items()

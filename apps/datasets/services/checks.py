@@ -1,0 +1,247 @@
+"""What people do with checks: ask for them, and decide about what they found."""
+
+import hashlib
+import hmac
+import json
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import msgspec
+from django.conf import settings
+from django.db import connection, transaction
+from django.db.models import F
+from django.utils import timezone
+
+from apps.accounts.models import User
+from apps.audit.services import record
+from apps.core.canonical import canonical_json, sha256_hex
+from apps.core.errors import ConflictError, PortalError
+from apps.datasets.checks.personal.redaction import Replacement, mask, placeholder_with, redacted_payload
+from apps.datasets.checks.results import (
+    ACCEPT,
+    DROP_REPEATS,
+    DROP_ROWS,
+    DROP_TRAIN,
+    MASK,
+    PLACEHOLDER,
+)
+from apps.datasets.checks.texts import strings_in
+from apps.datasets.models import (
+    CheckReport,
+    CheckState,
+    Dataset,
+    Example,
+    Finding,
+    FindingRow,
+    Version,
+    VersionState,
+)
+from apps.datasets.selectors_checks import blocking_findings, latest_report
+from apps.operations.services import operation_start
+
+CHECK_KIND = "datasets.run_checks"
+DROPS = (DROP_ROWS, DROP_REPEATS, DROP_TRAIN)
+BATCH = 500
+
+
+def checks_request(*, dataset: Dataset, version: Version | None = None, actor: User | None) -> CheckReport:
+    """Queue all checks of what stands in the dataset, or of a frozen version. A stopped report is taken up again."""
+    if version is not None and version.state != VersionState.FROZEN:
+        raise ConflictError(f"{version} is not frozen yet. It can be checked once it is.")
+    with transaction.atomic():
+        locked = Dataset.objects.select_for_update().get(pk=dataset.pk)
+        if not locked.example_count and version is None:
+            raise ConflictError("The dataset has no rows yet. Import a file first.")
+        report = latest_report(dataset, version)
+        if report is not None and report.state == CheckState.CHECKING:
+            raise ConflictError("The checks are under way already. Wait for them, or cancel them first.")
+        if report is None or report.state == CheckState.DONE:
+            report = CheckReport.objects.create(dataset=dataset, version=version, created_by=actor)
+        operation_start(
+            workspace=dataset.project.workspace,
+            kind=CHECK_KIND,
+            subject=report,
+            title=f"Check {version or dataset}",
+            actor=actor,
+            url=report.get_absolute_url(),
+        )
+    return report
+
+
+def refuse_undecided_leakage(dataset: Dataset) -> None:
+    """Raise `ConflictError` when the newest report knows of leakage that nobody has decided about."""
+    blocking = blocking_findings(dataset)
+    if blocking:
+        titles = "; ".join(finding.title for finding in blocking[:3])
+        raise ConflictError(
+            f"The checks of “{dataset.name}” found leakage that nobody has decided about: {titles}."
+            " Open its checks, and drop these rows or accept them with a reason; then freeze. If you have mended the"
+            " rows already, run the checks again.",
+            code="undecided_leakage",
+        )
+
+
+def finding_decide(
+    *, finding: Finding, action: str, reason: str = "", items: Sequence[int] | None = None, actor: User
+) -> int:
+    """Do `action` on the open items of a finding, or on some of them, and record who decided it and why.
+
+    Returns how many rows changed. Rows are only ever taken out of what stands in the dataset, or replaced there by new
+    forms: versions keep theirs.
+    """
+    if action not in finding.actions:
+        raise PortalError("This can't be done about this finding. Reload the page.", code="unknown_action")
+    reason = reason.strip()[:300]
+    if action == ACCEPT and not reason:
+        raise PortalError(
+            "Say why these may stay: whoever reads the report later will ask.", code="no_reason"
+        )
+    report = finding.report
+    if action != ACCEPT and report.version_id is not None:
+        raise ConflictError(
+            "A version never changes. Clean up what stands in the dataset, and freeze another version from it."
+        )
+    with transaction.atomic():
+        dataset = Dataset.objects.select_for_update().get(pk=report.dataset_id)
+        current = Finding.objects.select_for_update().get(pk=finding.pk)
+        rows = FindingRow.objects.filter(finding=current, decided="")
+        if items is not None:
+            rows = rows.filter(item__in=list(items))
+        decided = rows.values("item").distinct().count()
+        if not decided:
+            raise ConflictError("These were decided in the meantime. Reload the page to see how.")
+        changed = _change_rows(dataset, current, rows, action, actor)
+        _remember(dataset, current, action=action, reason=reason, items=items, actor=actor)
+        rows.update(decided=action)
+        Finding.objects.filter(pk=current.pk).update(open_count=F("open_count") - decided)
+        _count_open(report)
+        record(
+            workspace=report.dataset.project.workspace,
+            actor=actor,
+            action="finding.decided",
+            target=dataset,
+            data={
+                "finding": current.title,
+                "code": current.code,
+                "decision": action,
+                "reason": reason,
+                "items": decided,
+                "rows": changed,
+                "version": report.version.number if report.version else None,
+            },
+        )
+    return changed
+
+
+def _remember(
+    dataset: Dataset, finding: Finding, *, action: str, reason: str, items: Sequence[int] | None, actor: User
+) -> None:
+    statement = """
+        INSERT INTO datasets_decision (dataset_id, key, code, title, action, reason, actor_id, created_at)
+        SELECT DISTINCT %s::bigint, key, %s, %s, %s, %s, %s::bigint, now() FROM datasets_findingrow
+        WHERE finding_id = %s AND decided = '' AND (%s::int[] IS NULL OR item = ANY(%s::int[]))
+    """
+    chosen = None if items is None else list(items)
+    values: list[Any] = [
+        dataset.pk,
+        finding.code,
+        finding.title,
+        action,
+        reason,
+        actor.pk,
+        finding.pk,
+        chosen,
+        chosen,
+    ]
+    with connection.cursor() as cursor:
+        cursor.execute(statement, values)
+
+
+def _count_open(report: CheckReport) -> None:
+    counts: Counter[str] = Counter(
+        Finding.objects.filter(report=report, open_count__gt=0).values_list("severity", flat=True)
+    )
+    CheckReport.objects.filter(pk=report.pk).update(
+        problem_count=counts["problem"],
+        attention_count=counts["attention"],
+        info_count=counts["info"],
+        updated_at=timezone.now(),
+    )
+
+
+def _change_rows(dataset: Dataset, finding: Finding, rows: Any, action: str, actor: User) -> int:
+    if action == ACCEPT:
+        return 0
+    ids = sorted(set(rows.filter(keep=False, example__isnull=False).values_list("example_id", flat=True)))
+    if action in DROPS:
+        removed = Example.objects.filter(pk__in=ids, removed_at=None).update(removed_at=timezone.now())
+        Dataset.objects.filter(pk=dataset.pk).update(
+            example_count=F("example_count") - removed, updated_at=timezone.now()
+        )
+        return removed
+    replace = mask if action == MASK else placeholder_with(_placeholder_key(dataset))
+    changed = 0
+    for start in range(0, len(ids), BATCH):
+        changed += _redact(ids[start : start + BATCH], finding.code, replace, actor)
+    Dataset.objects.filter(pk=dataset.pk).update(updated_at=timezone.now())
+    return changed
+
+
+def _redact(ids: Sequence[int], kind: str, replace: Replacement, actor: User) -> int:
+    """New forms of rows, without the personal data of one kind; a row that holds none by now stays as it is."""
+    old = list(
+        Example.objects.select_for_update().filter(pk__in=ids, removed_at=None).order_by("pk").defer("words")
+    )
+    forms: list[Example] = []
+    replaced: list[int] = []
+    for example in old:
+        payload = msgspec.json.decode(bytes(example.raw))
+        cleaned = redacted_payload(payload, {kind}, replace)
+        if cleaned == payload:
+            continue
+        messages = cleaned.get("messages")
+        hashed = messages if isinstance(messages, list) else cleaned
+        contents = (
+            [message["content"] for message in messages if message.get("content")]
+            if isinstance(messages, list)
+            else list(strings_in(cleaned))
+        )
+        forms.append(
+            Example(
+                dataset_id=example.dataset_id,
+                source_id=example.source_id,
+                line=example.line,
+                row=example.key,
+                replaces_id=example.pk,
+                split=example.split,
+                tags=example.tags,
+                raw=json.dumps(cleaned, ensure_ascii=False).encode(),
+                payload=cleaned,
+                content_hash=sha256_hex(canonical_json(hashed)),
+                text="\n".join(text for text in contents if isinstance(text, str)),
+                created_by=actor,
+            )
+        )
+        replaced.append(example.pk)
+    Example.objects.filter(pk__in=replaced).update(removed_at=timezone.now())
+    Example.objects.bulk_create(forms, batch_size=BATCH)
+    return len(forms)
+
+
+def _placeholder_key(dataset: Dataset) -> bytes:
+    """One for each dataset: a value has the same placeholder in all its rows, and another one elsewhere."""
+    return hmac.new(
+        settings.SECRET_KEY.encode(), f"datasets.placeholder.{dataset.pk}".encode(), hashlib.sha256
+    ).digest()
+
+
+ACTIONS: dict[str, tuple[str, Callable[[int], str]]] = {
+    DROP_REPEATS: ("Drop the repeats", lambda n: f"{n:,} repeated rows are dropped; one of each set stays."),
+    DROP_ROWS: ("Drop the rows", lambda n: f"{n:,} rows are dropped."),
+    DROP_TRAIN: ("Drop them from training", lambda n: f"{n:,} rows are dropped from training."),
+    MASK: ("Mask", lambda n: f"{n:,} rows are masked."),
+    PLACEHOLDER: ("Put placeholders", lambda n: f"{n:,} rows have placeholders now."),
+    ACCEPT: ("Accept", lambda n: "Accepted. Later reports will not ask again."),
+}
+"""What the button says, and what is said afterwards with the number of rows."""
