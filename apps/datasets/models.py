@@ -6,7 +6,7 @@ from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import GinIndex
 from django.contrib.postgres.search import SearchVector, SearchVectorField
 from django.db import models
-from django.db.models.functions import Left
+from django.db.models.functions import Coalesce, Left
 from django.urls import reverse
 
 from apps.accounts.models import User
@@ -14,10 +14,18 @@ from apps.artifacts.models import Blob
 from apps.core.formatting import format_number
 from apps.core.models import TimeStampedModel
 from apps.core.states import state_constraint
+from apps.datasets.expressions import AnswerHash, CharacterLength
 from apps.projects.models import Project
 
 SEARCHED_CHARACTERS = 100_000
 """The start of a row's text that search covers: Postgres refuses search vectors of more than 1 MB."""
+
+
+class StandingDatasets(models.Manager["Dataset"]):
+    """Datasets that are not in the trash."""
+
+    def get_queryset(self) -> models.QuerySet["Dataset"]:
+        return super().get_queryset().filter(deleted_at=None)
 
 
 def _rows(count: int) -> str:
@@ -31,12 +39,22 @@ class Dataset(TimeStampedModel):
     name = models.CharField(max_length=80)
     description = models.TextField(blank=True)
     example_count = models.BigIntegerField(default=0)
+    tag_names = ArrayField(models.CharField(max_length=40), default=list, db_default=[], blank=True)
     created_by = models.ForeignKey(User, models.SET_NULL, null=True, related_name="+")
+    deleted_at = models.DateTimeField(null=True, help_text="Since when it is in the trash.")
+    deleted_by = models.ForeignKey(User, models.SET_NULL, null=True, related_name="+")
+
+    objects = StandingDatasets()
+    with_deleted = models.Manager()
 
     class Meta:
         ordering = ["name"]
         constraints = [
-            models.UniqueConstraint(fields=["project", "name"], name="dataset_name_unique_in_project")
+            models.UniqueConstraint(
+                fields=["project", "name"],
+                condition=models.Q(deleted_at=None),
+                name="dataset_name_unique_in_project",
+            )
         ]
 
     def __str__(self) -> str:
@@ -226,6 +244,18 @@ class Example(models.Model):
         output_field=SearchVectorField(),
         db_persist=True,
     )
+    key = models.GeneratedField(
+        expression=Coalesce("row", "id"),
+        output_field=models.BigIntegerField(),
+        db_persist=True,
+        help_text="What stays the same when the row is edited; rows are listed and frozen in its order.",
+    )
+    characters = models.GeneratedField(
+        expression=CharacterLength("text"), output_field=models.IntegerField(), db_persist=True
+    )
+    answer_hash = models.GeneratedField(
+        expression=AnswerHash("payload"), output_field=models.BigIntegerField(), db_persist=True, null=True
+    )
     created_at = models.DateTimeField(auto_now_add=True)
     created_by = models.ForeignKey(
         User, models.SET_NULL, null=True, related_name="+", help_text="Who edited; null: as imported."
@@ -233,14 +263,29 @@ class Example(models.Model):
 
     class Meta:
         ordering = ["pk"]
-        indexes = [
-            models.Index(
-                fields=["dataset", "id"], name="example_page", condition=models.Q(removed_at__isnull=True)
+        constraints = [
+            # Also the index by which the rows of a dataset are paged.
+            models.UniqueConstraint(
+                fields=["dataset", "key"],
+                condition=models.Q(removed_at__isnull=True),
+                name="one_form_of_a_row_stands",
             ),
+        ]
+        indexes = [
             models.Index(fields=["row"], name="example_forms", condition=models.Q(row__isnull=False)),
+            models.Index(
+                fields=["dataset", "key"],
+                name="example_removed_page",
+                condition=models.Q(removed_at__isnull=False),
+            ),
+            models.Index(
+                fields=["dataset", "split", "key"], name="example_split_page", condition=~models.Q(split="")
+            ),
+            models.Index(fields=["dataset", "answer_hash", "key"], name="example_answer_page"),
+            models.Index(fields=["dataset", "characters"], name="example_characters"),
             GinIndex(fields=["tags"], name="example_tags"),
             models.Index(fields=["dataset", "content_hash"], name="example_content"),
-            models.Index(fields=["source", "id"], name="example_source_page"),
+            models.Index(fields=["source", "key"], name="example_source_page"),
             GinIndex(fields=["words"], name="example_words"),
         ]
 
@@ -250,11 +295,6 @@ class Example(models.Model):
     def get_absolute_url(self) -> str:
         project = self.dataset.project
         return reverse("datasets:example", args=[project.workspace.slug, project.slug, self.pk])
-
-    @property
-    def key(self) -> int:
-        """What stays the same when the row is edited."""
-        return self.row or self.pk
 
 
 class VersionState(models.TextChoices):
@@ -290,6 +330,11 @@ class Version(TimeStampedModel):
     )
     manifest_hash = models.CharField(max_length=64, blank=True)
     statistics = models.JSONField(default=dict)
+    test_release_reason = models.CharField(
+        max_length=300,
+        blank=True,
+        help_text="Why rows that were tested on before may be trained on; empty: they stay in test.",
+    )
     error = models.TextField(blank=True)
     row_count = models.BigIntegerField(default=0)
     train_count = models.BigIntegerField(default=0)
@@ -343,3 +388,11 @@ class VersionRow(models.Model):
 
     def __str__(self) -> str:
         return f"row {self.position}"
+
+
+from apps.datasets.change_models import Change as Change  # noqa: E402, PLC0414 - they point at the tables above
+from apps.datasets.change_models import ChangeAction as ChangeAction  # noqa: E402, PLC0414
+from apps.datasets.change_models import ChangeRow as ChangeRow  # noqa: E402, PLC0414
+from apps.datasets.change_models import ChangeState as ChangeState  # noqa: E402, PLC0414
+from apps.datasets.change_models import SavedFilter as SavedFilter  # noqa: E402, PLC0414
+from apps.datasets.change_models import VersionDiff as VersionDiff  # noqa: E402, PLC0414

@@ -1,7 +1,9 @@
 """Background work on data: one subject in, and a service that can be called again after a crash."""
 
-from apps.datasets.models import Import, Version
+from apps.datasets.models import Change, Import, Version
 from apps.datasets.services import (
+    change_run,
+    change_stopped,
     import_check,
     import_check_stopped,
     import_commit,
@@ -59,3 +61,20 @@ def _freeze_stopped(operation: Operation) -> None:
 def freeze_version(operation: Operation, progress: Progress) -> None:
     if version := _version_of(operation):
         version_freeze(version=version, progress=progress)
+
+
+def _change_of(operation: Operation) -> Change | None:
+    return (
+        Change.objects.select_related("dataset__project__workspace").filter(pk=operation.subject_id).first()
+    )
+
+
+def _change_stopped(operation: Operation) -> None:
+    if change := _change_of(operation):
+        change_stopped(change=change, operation=operation)
+
+
+@operation_kind("datasets.change_rows", queue="default", on_stopped=_change_stopped)
+def change_rows(operation: Operation, progress: Progress) -> None:
+    if change := _change_of(operation):
+        change_run(change=change, progress=progress)

@@ -1,6 +1,16 @@
 """Every change to datasets, imports and versions, by operation."""
 
+from apps.datasets.services.changes import (
+    change_again,
+    change_request,
+    change_run,
+    change_stopped,
+    change_undo_request,
+    merge_request,
+    restore_request,
+)
 from apps.datasets.services.datasets import dataset_create, dataset_delete, dataset_update
+from apps.datasets.services.filters import filter_delete, filter_save
 from apps.datasets.services.import_checking import (
     import_check,
     import_check_stopped,
@@ -14,13 +24,31 @@ from apps.datasets.services.imports import (
     import_discard,
     import_upload,
 )
+from apps.datasets.services.rows import (
+    RowProblemsError,
+    StaleRowError,
+    row_add,
+    row_bring_back,
+    row_edit,
+    row_remove,
+    row_tag,
+)
 from apps.datasets.services.version_freezing import version_freeze, version_freeze_stopped
 from apps.datasets.services.versions import version_delete, version_freeze_again, version_freeze_request
 
 __all__ = [
+    "RowProblemsError",
+    "StaleRowError",
+    "change_again",
+    "change_request",
+    "change_run",
+    "change_stopped",
+    "change_undo_request",
     "dataset_create",
     "dataset_delete",
     "dataset_update",
+    "filter_delete",
+    "filter_save",
     "import_check",
     "import_check_again",
     "import_check_stopped",
@@ -31,6 +59,13 @@ __all__ = [
     "import_discard",
     "import_rejected_lines",
     "import_upload",
+    "merge_request",
+    "restore_request",
+    "row_add",
+    "row_bring_back",
+    "row_edit",
+    "row_remove",
+    "row_tag",
     "version_delete",
     "version_freeze",
     "version_freeze_again",

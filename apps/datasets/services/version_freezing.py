@@ -88,7 +88,7 @@ def _example_batches(version: Version) -> Iterator[list[tuple[int, str, Any]]]:
     """All rows by one statement, so of one moment, in the order in which they came."""
     rows = (
         head_of(version.dataset)
-        .order_by("pk")
+        .order_by("key")
         .values_list("pk", "content_hash", "raw")
         .iterator(chunk_size=BATCH)
     )

@@ -1,6 +1,16 @@
 """Pages of the Data stage, by what they are about."""
 
-from apps.datasets.views.datasets import delete, detail, edit, example, index, sample
+from apps.datasets.views.changes import (
+    change,
+    change_rows,
+    delete_filter,
+    merge,
+    repeat_change,
+    restore_version,
+    save_filter,
+    undo_change,
+)
+from apps.datasets.views.datasets import delete, detail, edit, index, sample
 from apps.datasets.views.imports import (
     check_again,
     commit,
@@ -10,6 +20,7 @@ from apps.datasets.views.imports import (
     report,
     upload,
 )
+from apps.datasets.views.rows import add_row, bring_back_row, edit_row, example, remove_row, tag_row
 from apps.datasets.views.versions import (
     delete_version,
     download,
@@ -21,6 +32,19 @@ from apps.datasets.views.versions import (
 )
 
 __all__ = [
+    "add_row",
+    "bring_back_row",
+    "change",
+    "change_rows",
+    "delete_filter",
+    "edit_row",
+    "merge",
+    "remove_row",
+    "repeat_change",
+    "restore_version",
+    "save_filter",
+    "tag_row",
+    "undo_change",
     "check_again",
     "commit",
     "delete",

@@ -1,5 +1,6 @@
 """A version: how it is frozen, what it holds, how to get it out."""
 
+from dataclasses import replace
 from typing import Any
 
 from django.contrib import messages
@@ -13,11 +14,14 @@ from apps.datasets.charts import answer_rows, bars_of, split_segments
 from apps.datasets.forms import FreezeForm
 from apps.datasets.manifest import manifest_lines
 from apps.datasets.models import Split, Version, VersionState
+from apps.datasets.row_filters import NO_SPLIT, RowFilter
 from apps.datasets.selectors import (
+    common_answers_of,
     datasets_of,
     group_paths_of,
     identical_versions,
     next_version_number,
+    sources_of,
     version_manifest_rows,
     version_rows_jsonl,
     version_rows_page,
@@ -57,15 +61,26 @@ def freeze(request: ProjectRequest, pk: int) -> HttpResponse:
     return render(request, "datasets/freeze.html", context, status=422 if form.errors else 200)
 
 
-def _tabs(version: Version, current: str) -> list[dict[str, object]]:
+def _tabs(version: Version, current: str, query: str = "") -> list[dict[str, object]]:
     url = version.get_absolute_url()
+    more = f"&{query}" if query else ""
     sizes = {"train": version.train_count, "validation": version.validation_count, "test": version.test_count}
     tabs: list[dict[str, object]] = [{"label": "Overview", "url": url, "current": current == ""}]
     tabs.append(
-        {"label": "All rows", "url": f"{url}rows/", "count": version.row_count, "current": current == "all"}
+        {
+            "label": "All rows",
+            "url": f"{url}rows/?{query}",
+            "count": version.row_count,
+            "current": current == "all",
+        }
     )
     tabs += [
-        {"label": label, "url": f"{url}rows/?split={key}", "count": sizes[key], "current": current == key}
+        {
+            "label": label,
+            "url": f"{url}rows/?split={key}{more}",
+            "count": sizes[key],
+            "current": current == key,
+        }
         for key, label in Split.choices
     ]
     return tabs
@@ -111,15 +126,19 @@ def version(request: ProjectRequest, pk: int) -> HttpResponse:
 @project_view(Permission.VIEW)
 def version_rows(request: ProjectRequest, pk: int) -> HttpResponse:
     found = _frozen(request, pk)
-    split = request.GET.get("split", "")
-    if split not in Split.values:
-        split = ""
+    wanted = replace(RowFilter.of(request.GET), removed=False)
+    wanted = replace(wanted, split="") if wanted.split == NO_SPLIT else wanted
+    kept = replace(wanted, split="").query
     context = {
         "version": found,
         "dataset": found.dataset,
-        "split": split,
-        "tabs": _tabs(found, split or "all"),
-        "page": version_rows_page(found, split or None, request.GET),
+        "split": wanted.split,
+        "wanted": wanted,
+        "conditions": wanted.conditions(),
+        "answers": common_answers_of(found.dataset),
+        "sources": list(sources_of(found.dataset)),
+        "tabs": _tabs(found, wanted.split or "all", kept),
+        "page": version_rows_page(found, wanted, request.GET),
         "breadcrumbs": _crumbs(request, found),
     }
     return render_partial(request, "datasets/version_rows.html", context, partials=["rows"])
