@@ -228,10 +228,16 @@ CELERY_TIMEZONE = "UTC"
 CELERY_TASK_ROUTES = {
     "apps.operations.tasks.reconcile": {"queue": "control"},
     "apps.jobs.tasks.orphans": {"queue": "training"},
+    "apps.datasets.tasks.empty_trash": {"queue": "default"},
 }
 CELERY_BEAT_SCHEDULE = {
     "reconcile": {"task": "apps.operations.tasks.reconcile", "schedule": 5.0, "options": {"expires": 5}},
     "orphans": {"task": "apps.jobs.tasks.orphans", "schedule": 60.0, "options": {"expires": 60}},
+    "empty_trash": {
+        "task": "apps.datasets.tasks.empty_trash",
+        "schedule": 3600.0,
+        "options": {"expires": 3600},
+    },
 }
 
 LOGGING_CONFIG = None

@@ -79,7 +79,9 @@ def chat_message(message: Mapping[str, Any]) -> ChatMessage:
     role = str(message.get("role", ""))
     calls = _calls(message.get("tool_calls"))
     answers = message.get("tool_call_id") if role == "tool" else None
-    shown = {"role", "content"} | ({"tool_calls"} if calls else set()) | ({"tool_call_id"} if answers else set())
+    shown = (
+        {"role", "content"} | ({"tool_calls"} if calls else set()) | ({"tool_call_id"} if answers else set())
+    )
     others = {name: value for name, value in message.items() if name not in shown and value is not None}
     return ChatMessage(
         role=role if role in ROLE_LABELS else "other",

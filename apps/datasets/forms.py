@@ -109,8 +109,19 @@ class FreezeForm(forms.Form):
         max_length=300, required=False, help_text="What is new in this version, for those who come later."
     )
 
-    def __init__(self, *args: Any, group_paths: list[GroupPath], **kwargs: Any) -> None:
+    release_test = forms.BooleanField(
+        label="Let rows that an earlier version tested on be trained on",
+        required=False,
+        help_text="Figures on that version's test split then say nothing any more about models trained on this one.",
+    )
+    release_reason = forms.CharField(label="Why", max_length=300, required=False)
+
+    def __init__(
+        self, *args: Any, group_paths: list[GroupPath], was_tested: bool = False, **kwargs: Any
+    ) -> None:
         super().__init__(*args, **kwargs)
+        if not was_tested:
+            del self.fields["release_test"], self.fields["release_reason"]
         field = self.fields["group_path"]
         assert isinstance(field, forms.ChoiceField)
         field.choices = [
@@ -123,6 +134,8 @@ class FreezeForm(forms.Form):
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}
+        if cleaned.get("release_test") and not (cleaned.get("release_reason") or "").strip():
+            self.add_error("release_reason", "Say why, for those who will read the figures later.")
         names = ("train_percent", "validation_percent", "test_percent")
         if all(name in cleaned for name in names):
             total = sum(cleaned[name] for name in names)
@@ -131,6 +144,11 @@ class FreezeForm(forms.Form):
                     "train_percent", f"The three shares add up to {total} %; they must make 100 %."
                 )
         return cleaned
+
+    @property
+    def test_release_reason(self) -> str:
+        cleaned = self.cleaned_data
+        return str(cleaned["release_reason"]).strip() if cleaned.get("release_test") else ""
 
 
 class BulkForm(forms.Form):

@@ -8,7 +8,8 @@ The rule, in integers only, so that every machine and every release of Python co
 3. Strata: if the rows have between 2 and `STRATA_LIMIT` different answers, every answer with at least
    `ROWS_A_STRATUM` rows is a stratum, and all rarer answers together are one. Otherwise all rows are one stratum. A
    unit belongs to the stratum of most of its rows (on a tie, the first by name).
-4. Stratum by stratum, in the order of their names, each unit in line goes to the split that is furthest behind: by
+4. A unit with a row that an earlier version tested on goes to test, whatever the shares say; the others make up for it.
+5. Stratum by stratum, in the order of their names, each unit in line goes to the split that is furthest behind: by
    its share of the stratum so far and its share of all rows so far, added up; on a tie, train before validation before
    test.
 
@@ -35,6 +36,8 @@ class SplitRow:
     answer: str
     group: str = ""
     """Empty: the row belongs to no group."""
+    tested: bool = False
+    """An earlier version tested on it, so it must not be trained on."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,8 @@ class SplitResult:
     strata: int
     """1: not stratified."""
     units: int
+    held: int = 0
+    """Rows that went to test because they, or rows that belong to them, were tested on before."""
 
 
 def shares_in_parts(validation_share: float, test_share: float) -> tuple[int, int, int]:
@@ -72,8 +77,10 @@ def assign_splits(
         by_stratum[stratum].append((hashlib.sha256(f"{seed}:{key}".encode()).digest(), members))
     splits = [TRAIN] * len(rows)
     overall = _Quota(shares)
+    held = _hold(rows, by_stratum, overall, splits)
     for name in sorted(by_stratum):
         stratum_quota = _Quota(shares)
+        stratum_quota.take(SPLITS.index(TEST), held[name])
         for _, members in sorted(by_stratum[name], key=lambda unit: unit[0]):
             size = len(members)
             behind = [
@@ -85,7 +92,29 @@ def assign_splits(
             overall.take(chosen, size)
             for member in members:
                 splits[member] = SPLITS[chosen]
-    return SplitResult(splits=splits, strata=len(by_stratum), units=len(units))
+    return SplitResult(splits=splits, strata=len(by_stratum), units=len(units), held=held.total())
+
+
+def _hold(
+    rows: Sequence[SplitRow],
+    by_stratum: dict[str, list[tuple[bytes, list[int]]]],
+    overall: "_Quota",
+    splits: list[str],
+) -> Counter[str]:
+    """Send what was tested on before to test, and take it out of the line; how many rows of each stratum that were."""
+    held: Counter[str] = Counter()
+    for name, line in by_stratum.items():
+        rest = []
+        for key, members in line:
+            if any(rows[member].tested for member in members):
+                overall.take(SPLITS.index(TEST), len(members))
+                held[name] += len(members)
+                for member in members:
+                    splits[member] = TEST
+            else:
+                rest.append((key, members))
+        by_stratum[name] = rest
+    return held
 
 
 class _Quota:

@@ -1,5 +1,7 @@
 """Background work on data: one subject in, and a service that can be called again after a crash."""
 
+from celery import shared_task
+
 from apps.datasets.models import Change, Import, Version
 from apps.datasets.services import (
     change_run,
@@ -8,6 +10,7 @@ from apps.datasets.services import (
     import_check_stopped,
     import_commit,
     import_commit_stopped,
+    trash_empty,
     version_freeze,
     version_freeze_stopped,
 )
@@ -78,3 +81,8 @@ def _change_stopped(operation: Operation) -> None:
 def change_rows(operation: Operation, progress: Progress) -> None:
     if change := _change_of(operation):
         change_run(change=change, progress=progress)
+
+
+@shared_task(name="apps.datasets.tasks.empty_trash")
+def empty_trash() -> None:
+    trash_empty()

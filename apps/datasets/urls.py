@@ -5,6 +5,8 @@ from apps.datasets import views
 app_name = "datasets"
 urlpatterns = [
     path("", views.index, name="index"),
+    path("trash/", views.trash, name="trash"),
+    path("trash/<int:pk>/restore/", views.restore_dataset, name="restore_dataset"),
     path("upload/", views.upload, name="upload"),
     path("sample/", views.sample, name="sample"),
     path("imports/<int:pk>/", views.report, name="import"),
@@ -35,6 +37,7 @@ urlpatterns = [
     path("versions/<int:pk>/download/<str:split>/", views.download, name="download"),
     path("versions/<int:pk>/manifest/", views.manifest, name="manifest"),
     path("versions/<int:pk>/freeze-again/", views.freeze_again, name="freeze_again"),
+    path("versions/<int:pk>/compare/", views.compare_versions, name="compare_versions"),
     path("versions/<int:pk>/restore/", views.restore_version, name="restore_version"),
     path("versions/<int:pk>/delete/", views.delete_version, name="delete_version"),
 ]

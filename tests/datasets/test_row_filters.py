@@ -70,9 +70,9 @@ FILTERS: dict[str, list[int]] = {
 @pytest.mark.parametrize("query", FILTERS)
 def test_a_filter_finds_its_rows_in_order_from_both_ends(query, dataset):
     wanted, expected = RowFilter.of(QueryDict(query)), FILTERS[query]
-    assert wanted.query.replace("%20", "+") == query.replace("%20", "+") or set(wanted.query.split("&")) == set(
-        query.split("&")
-    )
+    assert wanted.query.replace("%20", "+") == query.replace("%20", "+") or set(
+        wanted.query.split("&")
+    ) == set(query.split("&"))
     assert lines_of(find_ids(dataset, wanted, limit=51)) == expected[:51]
     assert lines_of(find_ids(dataset, wanted, before=10**12, limit=51)) == expected[::-1][:51]
     assert count_rows(dataset, wanted) == len(expected)
@@ -111,7 +111,9 @@ def test_each_filter_has_its_index_and_none_reads_the_whole_table(query, index, 
 
 
 def test_what_makes_no_sense_is_left_out():
-    query = "split=elsewhere&min=many&max=-4&source=9999999999999999999999&state=gone&row=x&row=7&q=%00+&tag=%00"
+    query = (
+        "split=elsewhere&min=many&max=-4&source=9999999999999999999999&state=gone&row=x&row=7&q=%00+&tag=%00"
+    )
     wanted = RowFilter.of(QueryDict(query))
     assert wanted == RowFilter(rows=(7,), words=wanted.words)
     assert wanted.text_query == ""

@@ -9,7 +9,15 @@ from apps.datasets.services.changes import (
     merge_request,
     restore_request,
 )
-from apps.datasets.services.datasets import dataset_create, dataset_delete, dataset_update
+from apps.datasets.services.datasets import (
+    DAYS_IN_TRASH,
+    dataset_create,
+    dataset_delete,
+    dataset_purge,
+    dataset_restore,
+    dataset_update,
+    trash_empty,
+)
 from apps.datasets.services.filters import filter_delete, filter_save
 from apps.datasets.services.import_checking import (
     import_check,
@@ -33,10 +41,12 @@ from apps.datasets.services.rows import (
     row_remove,
     row_tag,
 )
+from apps.datasets.services.version_diffing import version_diff
 from apps.datasets.services.version_freezing import version_freeze, version_freeze_stopped
 from apps.datasets.services.versions import version_delete, version_freeze_again, version_freeze_request
 
 __all__ = [
+    "DAYS_IN_TRASH",
     "RowProblemsError",
     "StaleRowError",
     "change_again",
@@ -46,6 +56,8 @@ __all__ = [
     "change_undo_request",
     "dataset_create",
     "dataset_delete",
+    "dataset_purge",
+    "dataset_restore",
     "dataset_update",
     "filter_delete",
     "filter_save",
@@ -66,7 +78,9 @@ __all__ = [
     "row_edit",
     "row_remove",
     "row_tag",
+    "trash_empty",
     "version_delete",
+    "version_diff",
     "version_freeze",
     "version_freeze_again",
     "version_freeze_request",

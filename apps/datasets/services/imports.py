@@ -11,7 +11,7 @@ from apps.audit.services import record
 from apps.core.errors import ConflictError
 from apps.core.states import transition
 from apps.datasets.models import Dataset, Import, ImportRow, ImportState
-from apps.datasets.services.datasets import dataset_delete
+from apps.datasets.services.datasets import dataset_purge
 from apps.operations.services import operation_start
 
 CHECK_KIND = "datasets.check_import"
@@ -100,7 +100,7 @@ def import_discard(*, import_record: Import, actor: User) -> None:
         dataset = import_record.dataset
         alone = not dataset.imports.exclude(pk=import_record.pk).exists()
         if alone and not dataset.example_count and not dataset.versions.exists():
-            dataset_delete(dataset=dataset, actor=actor)
+            dataset_purge(dataset=dataset, actor=actor)
 
 
 def staged_rows_delete(import_record: Import) -> None:

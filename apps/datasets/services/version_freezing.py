@@ -21,7 +21,7 @@ from apps.datasets.chat_rows import answer_of
 from apps.datasets.groups import group_of
 from apps.datasets.manifest import ManifestRow, manifest_hash
 from apps.datasets.models import Version, VersionState
-from apps.datasets.selectors import head_of
+from apps.datasets.selectors import head_of, tested_rows_of
 from apps.datasets.services.apart import reporting_apart
 from apps.datasets.splits import SPLITS, SplitResult, SplitRow, assign_splits
 from apps.datasets.statistics import label_mix, summary
@@ -60,8 +60,9 @@ def version_freeze(*, version: Version, progress: Progress) -> None:
     tokenizer, why_unknown = tokenizer_of(version.dataset.project.base_model)
     with reporting_apart(progress) as report, transaction.atomic():
         rows = _Rows()
+        tested = _tested_before(version)
         for batch in _example_batches(version):
-            _take(rows, batch, version.group_path, tokenizer)
+            _take(rows, batch, version.group_path, tokenizer, tested)
             report(len(rows))
         report(len(rows), total=len(rows), message="Dividing the rows")
         result = assign_splits(
@@ -84,12 +85,30 @@ def version_freeze_stopped(*, version: Version, operation: Operation) -> None:
     transition(version, VersionState.FAILED, error=error)
 
 
-def _example_batches(version: Version) -> Iterator[list[tuple[int, str, Any]]]:
+@dataclass(frozen=True)
+class _Tested:
+    """Rows that frozen versions of the dataset tested on: by their key, and by their content should they come again."""
+
+    keys: set[int] = field(default_factory=set)
+    contents: set[str] = field(default_factory=set)
+
+
+def _tested_before(version: Version) -> _Tested:
+    if version.test_release_reason:
+        return _Tested()
+    tested = _Tested()
+    for key, content_hash in tested_rows_of(version.dataset).iterator(chunk_size=BATCH):
+        tested.keys.add(key)
+        tested.contents.add(content_hash)
+    return tested
+
+
+def _example_batches(version: Version) -> Iterator[list[tuple[int, int, str, Any]]]:
     """All rows by one statement, so of one moment, in the order in which they came."""
     rows = (
         head_of(version.dataset)
         .order_by("key")
-        .values_list("pk", "content_hash", "raw")
+        .values_list("pk", "key", "content_hash", "raw")
         .iterator(chunk_size=BATCH)
     )
     while batch := list(islice(rows, BATCH)):
@@ -97,16 +116,25 @@ def _example_batches(version: Version) -> Iterator[list[tuple[int, str, Any]]]:
 
 
 def _take(
-    rows: _Rows, batch: list[tuple[int, str, Any]], group_path: str, tokenizer: ChatTokenizer | None
+    rows: _Rows,
+    batch: list[tuple[int, int, str, Any]],
+    group_path: str,
+    tokenizer: ChatTokenizer | None,
+    tested: _Tested,
 ) -> None:
     chats = []
-    for pk, content_hash, raw in batch:
+    for pk, key, content_hash, raw in batch:
         payload = msgspec.json.decode(raw)
         messages = payload["messages"]
         answer = answer_of(payload)
         rows.ids.append(pk)
         rows.split_rows.append(
-            SplitRow(content_hash, rows.answers.setdefault(answer, answer), group_of(payload, group_path))
+            SplitRow(
+                content_hash,
+                rows.answers.setdefault(answer, answer),
+                group_of(payload, group_path),
+                key in tested.keys or content_hash in tested.contents,
+            )
         )
         rows.raw_hashes.append(hashlib.sha256(raw).digest())
         rows.characters.append(sum(len(message.get("content") or "") for message in messages))
@@ -180,7 +208,9 @@ def _close(version: Version, rows: _Rows, result: SplitResult, progress: Progres
         actor=progress.operation.actor,
         action="version.frozen",
         target=version,
-        data={"manifest_hash": identity, "rows": len(rows), "seed": version.seed} | sizes,
+        data={"manifest_hash": identity, "rows": len(rows), "seed": version.seed}
+        | ({"test_released": version.test_release_reason} if version.test_release_reason else {})
+        | sizes,
     )
 
 
@@ -205,6 +235,7 @@ def _statistics(rows: _Rows, result: SplitResult, why_unknown: str) -> dict[str,
         "groups": len({row.group for row in rows.split_rows if row.group}),
         "rows_in_groups": sum(1 for row in rows.split_rows if row.group),
         "units": result.units,
+        "held_in_test": result.held,
         "strata": result.strata,
         "system_prompts": len(rows.system_prompts - {0}),
     }

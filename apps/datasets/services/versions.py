@@ -21,6 +21,7 @@ def version_freeze_request(
     test_share: float,
     group_path: str = "",
     note: str = "",
+    test_release_reason: str = "",
     number: int | None = None,
     actor: User | None,
 ) -> Version:
@@ -49,6 +50,7 @@ def version_freeze_request(
             test_share=test_share,
             group_path=group_path,
             note=note,
+            test_release_reason=test_release_reason,
             created_by=actor,
         )
         _start(version, actor)

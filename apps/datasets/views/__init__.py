@@ -10,7 +10,8 @@ from apps.datasets.views.changes import (
     save_filter,
     undo_change,
 )
-from apps.datasets.views.datasets import delete, detail, edit, index, sample
+from apps.datasets.views.comparisons import compare_versions
+from apps.datasets.views.datasets import delete, detail, edit, index, restore_dataset, sample, trash
 from apps.datasets.views.imports import (
     check_again,
     commit,
@@ -36,12 +37,15 @@ __all__ = [
     "bring_back_row",
     "change",
     "change_rows",
+    "compare_versions",
     "delete_filter",
     "edit_row",
     "merge",
     "remove_row",
     "repeat_change",
+    "restore_dataset",
     "restore_version",
+    "trash",
     "save_filter",
     "tag_row",
     "undo_change",

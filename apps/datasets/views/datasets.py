@@ -1,5 +1,6 @@
 """The index of a project's data, a dataset with its rows, one row."""
 
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +22,13 @@ from apps.datasets.selectors import (
     common_answers_of,
     datasets_of,
     datasets_with_versions,
+    deleted_datasets_of,
     examples_page,
     imports_of,
     open_imports_of,
     sources_of,
 )
-from apps.datasets.services import dataset_delete, dataset_update
+from apps.datasets.services import DAYS_IN_TRASH, dataset_delete, dataset_restore, dataset_update
 from apps.projects.access import ProjectRequest, project_view
 
 VERSIONS_SHOWN = 5
@@ -65,6 +67,7 @@ def index(request: ProjectRequest) -> HttpResponse:
         "datasets": datasets,
         "imports": list(open_imports_of(request.project)[:IMPORTS_SHOWN]),
         "versions_shown": VERSIONS_SHOWN,
+        "deleted_count": deleted_datasets_of(request.project).count(),
         "has_sample": sample_file().is_file(),
     }
     return render_partial(request, "datasets/index.html", context, partials=["open-imports"])
@@ -149,5 +152,25 @@ def edit(request: ProjectRequest, pk: int) -> HttpResponse:
 def delete(request: ProjectRequest, pk: int) -> HttpResponse:
     dataset = get_object_or_404(datasets_of(request.project), pk=pk)
     dataset_delete(dataset=dataset, actor=request.user)
-    messages.success(request, f"“{dataset.name}” is deleted.")
+    messages.success(request, f"“{dataset.name}” is in the trash for {DAYS_IN_TRASH} days.")
     return redirect("datasets:index", request.workspace.slug, request.project.slug)
+
+
+@project_view(Permission.VIEW)
+def trash(request: ProjectRequest) -> HttpResponse:
+    """Deleted datasets, until they are removed for good."""
+    deleted = deleted_datasets_of(request.project)
+    context = {
+        "datasets": [(each, each.deleted_at + timedelta(days=DAYS_IN_TRASH)) for each in deleted],
+        "days": DAYS_IN_TRASH,
+        "breadcrumbs": data_crumbs(request, ("Trash", "")),
+    }
+    return render(request, "datasets/trash.html", context)
+
+
+@project_view(Permission.EDIT_DATA, methods=("POST",))
+def restore_dataset(request: ProjectRequest, pk: int) -> HttpResponse:
+    dataset = get_object_or_404(deleted_datasets_of(request.project), pk=pk)
+    dataset_restore(dataset=dataset, actor=request.user)
+    messages.success(request, f"“{dataset.name}” is back, with all its rows.")
+    return redirect(dataset)

@@ -22,6 +22,7 @@ from apps.datasets.selectors import (
     identical_versions,
     next_version_number,
     sources_of,
+    tested_rows_of,
     version_manifest_rows,
     version_rows_jsonl,
     version_rows_page,
@@ -41,6 +42,7 @@ def freeze(request: ProjectRequest, pk: int) -> HttpResponse:
     form = FreezeForm(
         request.POST or None,
         group_paths=group_paths_of(dataset),
+        was_tested=tested_rows_of(dataset).exists(),
         initial={"number": next_version_number(dataset)},
     )
     if request.method == "POST" and form.is_valid():
@@ -52,6 +54,7 @@ def freeze(request: ProjectRequest, pk: int) -> HttpResponse:
             test_share=wanted["test_percent"] / 100,
             group_path=wanted["group_path"],
             note=wanted["note"],
+            test_release_reason=form.test_release_reason,
             number=wanted["number"],
             actor=request.user,
         )
