@@ -2,7 +2,6 @@
 
 import pytest
 from django.db import connection
-
 from django.test.utils import CaptureQueriesContext
 
 from apps.datasets.models import Dataset, Example
