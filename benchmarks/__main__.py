@@ -9,7 +9,14 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-SCRIPTS = ("import_rows", "near_duplicates", "metric_ingest", "training_overhead")
+SCRIPTS = (
+    "import_rows",
+    "near_duplicates",
+    "pages_at_scale",
+    "version_diff",
+    "metric_ingest",
+    "training_overhead",
+)
 
 
 def main() -> int:

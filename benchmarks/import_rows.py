@@ -31,7 +31,8 @@ from django.db import connection
 
 from apps.accounts.models import Workspace
 from apps.datasets.models import Dataset, Example, Import, Version
-from apps.datasets.search import find_ids, text_query
+from apps.datasets.row_filters import RowFilter
+from apps.datasets.row_finding import find_ids
 from apps.datasets.selectors import examples_page
 from apps.datasets.services import (
     dataset_create,
@@ -185,7 +186,7 @@ def page_and_search(project: Project, count: int) -> None:
     for name, parameters in places.items():
         times = sorted(timed(lambda p=parameters: examples_page(dataset, p)) for _ in range(5))  # type: ignore[misc]
         report(f"page_{name}_milliseconds", 1000 * statistics.median(times), 200, at_most=True)
-    assert len(find_ids(dataset, text_query("rare"), limit=51)) == min(51, count // 100_000)
+    assert len(find_ids(dataset, RowFilter(words="rare"), limit=51)) == min(51, count // 100_000)
 
 
 def main() -> int:

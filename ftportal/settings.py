@@ -31,9 +31,7 @@ FTPORTAL_INFERENCE_URL = ENVIRONMENT.inference_url
 FTPORTAL_INFERENCE_SOCKET = ENVIRONMENT.inference_socket
 FTPORTAL_INFERENCE_TOKEN = ENVIRONMENT.inference_token
 FTPORTAL_UPLOAD_LIMIT = UPLOAD_LIMIT_MB * 1024 * 1024
-FTPORTAL_EXPANSION_LIMIT = (
-    env_int("FTPORTAL_EXPANSION_LIMIT_MB", default=20_480, minimum=1) * 1024 * 1024
-)
+FTPORTAL_EXPANSION_LIMIT = env_int("FTPORTAL_EXPANSION_LIMIT_MB", default=20_480, minimum=1) * 1024 * 1024
 FTPORTAL_LINE_LIMIT = env_int("FTPORTAL_LINE_LIMIT_KB", default=1000, minimum=1) * 1000
 FTPORTAL_DEMO = BASE_DIR / "demo"
 FTPORTAL_BASE_MODEL = str(BASE_DIR / "demo" / "models" / "ftportal-tiny")
@@ -231,10 +229,16 @@ CELERY_TIMEZONE = "UTC"
 CELERY_TASK_ROUTES = {
     "apps.operations.tasks.reconcile": {"queue": "control"},
     "apps.jobs.tasks.orphans": {"queue": "training"},
+    "apps.datasets.tasks.empty_trash": {"queue": "default"},
 }
 CELERY_BEAT_SCHEDULE = {
     "reconcile": {"task": "apps.operations.tasks.reconcile", "schedule": 5.0, "options": {"expires": 5}},
     "orphans": {"task": "apps.jobs.tasks.orphans", "schedule": 60.0, "options": {"expires": 60}},
+    "empty_trash": {
+        "task": "apps.datasets.tasks.empty_trash",
+        "schedule": 3600.0,
+        "options": {"expires": 3600},
+    },
 }
 
 LOGGING_CONFIG = None

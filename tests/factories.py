@@ -8,6 +8,7 @@ from apps.accounts.models import Membership
 from apps.accounts.services import api_key_create, invitation_create
 from apps.artifacts.storage import blob_store
 from apps.datasets.models import (
+    Change,
     CheckReport,
     CheckState,
     Dataset,
@@ -18,7 +19,14 @@ from apps.datasets.models import (
     ImportState,
     SavedMapping,
 )
-from apps.datasets.services import version_freeze_request
+from apps.datasets.row_filters import RowFilter
+from apps.datasets.services import (
+    dataset_create,
+    dataset_delete,
+    filter_save,
+    row_add,
+    version_freeze_request,
+)
 from apps.operations.models import Operation, OperationState
 from apps.operations.selectors import latest_operation_for
 from apps.operations.services import operation_run
@@ -73,6 +81,13 @@ def things(*, project: Project, people: Any) -> dict[str, Any]:
         row_count=0,
     )
     FindingRow.objects.create(finding=finding, item=1, key="k")
+    deleted = dataset_create(project=project, name="Old tickets", actor=people.rob)
+    dataset_delete(dataset=deleted, actor=people.rob)
+    row_add(
+        dataset=dataset,
+        raw=b'{"messages": [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello"}]}',
+        actor=people.rob,
+    )
     return {
         "finding": finding.pk,
         "membership": Membership.objects.get(workspace=workspace, user=people.vic).pk,
@@ -83,6 +98,11 @@ def things(*, project: Project, people: Any) -> dict[str, Any]:
         "import": imported.pk,
         "saved_mapping": SavedMapping.objects.create(project=project, name="Ours", mapping={}).pk,
         "dataset": dataset.pk,
+        "deleted_dataset": deleted.pk,
+        "filter": filter_save(
+            dataset=dataset, name="Checked", wanted=RowFilter(tag="checked"), actor=people.rob
+        ).pk,
+        "change": Change.objects.filter(dataset=dataset).values_list("pk", flat=True).first(),
         "example": Example.objects.filter(dataset=dataset).values_list("pk", flat=True).first(),
         "version": version.pk,
         "split": "train",

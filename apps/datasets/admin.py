@@ -8,7 +8,7 @@ from django.http import HttpRequest
 from django.utils.safestring import SafeString
 
 from apps.core.admin import ReadOnlyAdmin, link_to_page
-from apps.datasets.models import Dataset, Example, Import, ImportProblem, Version
+from apps.datasets.models import Change, Dataset, Example, Import, ImportProblem, Version
 
 
 class _WithPage(ReadOnlyAdmin):
@@ -80,3 +80,20 @@ class VersionAdmin(_WithPage):
     search_fields = ["dataset__name", "manifest_hash", "note"]
     list_select_related = ["dataset__project__workspace"]
     date_hierarchy = "created_at"
+
+
+@admin.register(Change)
+class ChangeAdmin(_WithPage):
+    list_display = [
+        "action",
+        "state",
+        "dataset",
+        "row_count",
+        "created_by",
+        "created_at",
+        "undone_at",
+        "page",
+    ]
+    list_filter = ["action", "state", "dataset__project__workspace"]
+    search_fields = ["dataset__name"]
+    list_select_related = ["dataset__project__workspace", "created_by"]

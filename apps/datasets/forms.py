@@ -1,17 +1,20 @@
 """What people fill in: a file, a dataset's name, how to divide a version."""
 
 from pathlib import PurePath
-from typing import Any
+from typing import Any, ClassVar
 
 from django import forms
 from django.conf import settings
+from django.db.models import QuerySet
 from django.utils.html import escape
 
 from apps.core.formatting import format_bytes, format_number
 from apps.datasets.groups import GroupPath
 from apps.datasets.mapping import PLACEHOLDER, TEMPLATE, RowMapping
-from apps.datasets.models import Dataset
+from apps.datasets.models import ChangeAction, Dataset
 from apps.datasets.presets import PRESETS
+from apps.datasets.row_edits import PLACES
+from apps.datasets.row_filters import TAG_CHARACTERS
 from apps.projects.models import Project
 
 KEEP_CHOICES = [
@@ -207,8 +210,20 @@ class FreezeForm(forms.Form):
         max_length=300, required=False, help_text="What is new in this version, for those who come later."
     )
 
+    release_test = forms.BooleanField(
+        label="Let rows that an earlier version tested on be trained on",
+        required=False,
+        help_text="Figures on that version's test split then say nothing any more about models trained on this one.",
+    )
+    release_reason = forms.CharField(label="Why", max_length=300, required=False)
+
     def __init__(
-        self, *args: Any, group_paths: list[GroupPath], given: dict[str, int] | None = None, **kwargs: Any
+        self,
+        *args: Any,
+        group_paths: list[GroupPath],
+        given: dict[str, int] | None = None,
+        was_tested: bool = False,
+        **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
         if given:
@@ -217,6 +232,8 @@ class FreezeForm(forms.Form):
             self.fields["keeps_splits"].initial = True
         else:
             del self.fields["keeps_splits"]
+        if not was_tested:
+            del self.fields["release_test"], self.fields["release_reason"]
         field = self.fields["group_path"]
         assert isinstance(field, forms.ChoiceField)
         field.choices = [
@@ -229,6 +246,8 @@ class FreezeForm(forms.Form):
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}
+        if cleaned.get("release_test") and not (cleaned.get("release_reason") or "").strip():
+            self.add_error("release_reason", "Say why, for those who will read the figures later.")
         names = ("train_percent", "validation_percent", "test_percent")
         if all(name in cleaned for name in names):
             total = sum(cleaned[name] for name in names)
@@ -237,3 +256,94 @@ class FreezeForm(forms.Form):
                     "train_percent", f"The three shares add up to {total} %; they must make 100 %."
                 )
         return cleaned
+
+    @property
+    def test_release_reason(self) -> str:
+        cleaned = self.cleaned_data
+        return str(cleaned["release_reason"]).strip() if cleaned.get("release_test") else ""
+
+
+class BulkForm(forms.Form):
+    """What to do with all rows of a filter. Which fields count depends on the action."""
+
+    ACTIONS = (
+        (ChangeAction.REPLACE, "Replace a text"),
+        (ChangeAction.SET_SYSTEM, "Set the system prompt"),
+        (ChangeAction.STRIP_SYSTEM, "Take the system prompt out"),
+        (ChangeAction.TAG, "Add a tag"),
+        (ChangeAction.UNTAG, "Take a tag off"),
+        (ChangeAction.REMOVE, "Remove the rows"),
+    )
+    FIELDS: ClassVar = {
+        ChangeAction.REPLACE: ("find", "replacement", "place"),
+        ChangeAction.SET_SYSTEM: ("text",),
+        ChangeAction.TAG: ("tag",),
+        ChangeAction.UNTAG: ("tag",),
+    }
+
+    action = forms.ChoiceField(label="What to do", choices=ACTIONS)
+    find = forms.CharField(label="Text", required=False, max_length=2000, strip=False)
+    replacement = forms.CharField(
+        label="Replace it by",
+        required=False,
+        max_length=2000,
+        strip=False,
+        help_text="Left empty, the text is taken out.",
+    )
+    place = forms.ChoiceField(label="Where", choices=list(PLACES.items()), required=False)
+    text = forms.CharField(
+        label="System prompt",
+        required=False,
+        max_length=20_000,
+        widget=forms.Textarea(attrs={"rows": 4}),
+        help_text="It takes the place of the one that is there.",
+    )
+    tag = forms.CharField(label="Tag", required=False, max_length=TAG_CHARACTERS)
+
+    def __init__(self, *args: Any, removed: bool = False, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if removed:
+            field = self.fields["action"]
+            assert isinstance(field, forms.ChoiceField)
+            field.choices = [(ChangeAction.BRING_BACK, "Bring the rows back")]
+
+    def clean_find(self) -> str:
+        return str(self.cleaned_data["find"]).replace("\r\n", "\n")
+
+    def clean_text(self) -> str:
+        return str(self.cleaned_data["text"]).replace("\r\n", "\n")
+
+    def clean_place(self) -> str:
+        return self.cleaned_data["place"] or "everywhere"
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or {}
+        action = str(cleaned.get("action") or "")
+        needed = {"replace": "find", "set_system": "text"}.get(
+            action, "tag" if action in (ChangeAction.TAG, ChangeAction.UNTAG) else ""
+        )
+        if needed and needed not in self.errors and not cleaned.get(needed):
+            self.add_error(needed, "Fill this in first.")
+        if action == ChangeAction.REPLACE and cleaned.get("find") == cleaned.get("replacement"):
+            self.add_error("replacement", "This is the text that is there already.")
+        return cleaned
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        names = self.FIELDS.get(self.cleaned_data["action"], ())
+        return {name: self.cleaned_data[name] for name in names}
+
+
+class MergeForm(forms.Form):
+    other = forms.ModelChoiceField(Dataset.objects.none(), label="Rows of", empty_label=None)
+    duplicates = forms.ChoiceField(choices=KEEP_CHOICES, initial="drop")
+
+    def __init__(self, *args: Any, others: QuerySet[Dataset], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        field = self.fields["other"]
+        assert isinstance(field, forms.ModelChoiceField)
+        field.queryset = others
+
+
+class FilterNameForm(forms.Form):
+    name = forms.CharField(max_length=60)

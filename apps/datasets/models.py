@@ -1,4 +1,4 @@
-"""Imports (staged, checked), examples (as received, byte for byte) and frozen versions with their splits."""
+"""Datasets, examples (as received, byte for byte) and frozen versions with their splits; the other tables beside."""
 
 from typing import ClassVar
 
@@ -6,22 +6,25 @@ from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import GinIndex
 from django.contrib.postgres.search import SearchVector, SearchVectorField
 from django.db import models
-from django.db.models.functions import Left
+from django.db.models.functions import Coalesce, Left
 from django.urls import reverse
 
 from apps.accounts.models import User
-from apps.artifacts.models import Blob
-from apps.core.formatting import format_number
+from apps.core.canonical import canonical_json
 from apps.core.models import TimeStampedModel
 from apps.core.states import state_constraint
+from apps.datasets.expressions import AnswerHash, CharacterLength
 from apps.projects.models import Project
 
 SEARCHED_CHARACTERS = 100_000
 """The start of a row's text that search covers: Postgres refuses search vectors of more than 1 MB."""
 
 
-def _rows(count: int) -> str:
-    return f"{format_number(count)} row{'' if count == 1 else 's'}"
+class StandingDatasets(models.Manager["Dataset"]):
+    """Datasets that are not in the trash."""
+
+    def get_queryset(self) -> models.QuerySet["Dataset"]:
+        return super().get_queryset().filter(deleted_at=None)
 
 
 class Dataset(TimeStampedModel):
@@ -34,12 +37,22 @@ class Dataset(TimeStampedModel):
         max_length=100, blank=True, help_text="Under which its rows may be used; goes into every export."
     )
     example_count = models.BigIntegerField(default=0)
+    tag_names = ArrayField(models.CharField(max_length=40), default=list, db_default=[], blank=True)
     created_by = models.ForeignKey(User, models.SET_NULL, null=True, related_name="+")
+    deleted_at = models.DateTimeField(null=True, help_text="Since when it is in the trash.")
+    deleted_by = models.ForeignKey(User, models.SET_NULL, null=True, related_name="+")
+
+    objects = StandingDatasets()
+    with_deleted = models.Manager()
 
     class Meta:
         ordering = ["name"]
         constraints = [
-            models.UniqueConstraint(fields=["project", "name"], name="dataset_name_unique_in_project")
+            models.UniqueConstraint(
+                fields=["project", "name"],
+                condition=models.Q(deleted_at=None),
+                name="dataset_name_unique_in_project",
+            )
         ]
 
     def __str__(self) -> str:
@@ -47,190 +60,6 @@ class Dataset(TimeStampedModel):
 
     def get_absolute_url(self) -> str:
         return reverse("datasets:detail", args=[self.project.workspace.slug, self.project.slug, self.pk])
-
-
-class ImportState(models.TextChoices):
-    FETCHING = "fetching", "Fetching"
-    RECEIVED = "received", "Received"
-    UNMAPPED = "unmapped", "To be confirmed"
-    CHECKING = "checking", "Checking"
-    CHECKED = "checked", "Ready to commit"
-    COMMITTING = "committing", "Committing"
-    COMMITTED = "committed", "Committed"
-    DISCARDED = "discarded", "Discarded"
-    FAILED = "failed", "Failed"
-
-
-class Import(TimeStampedModel):
-    """One uploaded file on its way in: staged and checked first, then committed or discarded as a whole."""
-
-    State = ImportState
-    ALLOWED: ClassVar = {
-        ImportState.FETCHING: {ImportState.RECEIVED, ImportState.FAILED},
-        ImportState.RECEIVED: {
-            ImportState.UNMAPPED,
-            ImportState.CHECKING,
-            ImportState.DISCARDED,
-            ImportState.FAILED,
-        },
-        ImportState.UNMAPPED: {ImportState.CHECKING, ImportState.DISCARDED},
-        ImportState.CHECKING: {ImportState.CHECKED, ImportState.FAILED},
-        # A checked file may be read anew, by another mapping.
-        ImportState.CHECKED: {ImportState.COMMITTING, ImportState.CHECKING, ImportState.DISCARDED},
-        # A commit is one transaction: stopped in the middle, everything is as before it.
-        ImportState.COMMITTING: {ImportState.COMMITTED, ImportState.CHECKED},
-        ImportState.COMMITTED: set(),
-        ImportState.DISCARDED: set(),
-        ImportState.FAILED: {ImportState.FETCHING, ImportState.CHECKING, ImportState.DISCARDED},
-    }
-    OPEN = (
-        ImportState.FETCHING,
-        ImportState.UNMAPPED,
-        ImportState.RECEIVED,
-        ImportState.CHECKING,
-        ImportState.CHECKED,
-        ImportState.COMMITTING,
-        ImportState.FAILED,
-    )
-
-    dataset = models.ForeignKey(Dataset, models.CASCADE, related_name="imports")
-    state = models.CharField(max_length=12, choices=ImportState.choices, default=ImportState.RECEIVED)
-    file_name = models.CharField(max_length=200)
-    blob = models.ForeignKey(
-        Blob, models.PROTECT, null=True, related_name="+", help_text="Null: not fetched yet."
-    )
-    fetched_from = models.CharField(
-        max_length=2000, blank=True, help_text="The address, or the path in the operator's import directory."
-    )
-    reading = models.JSONField(
-        default=dict, help_text="Format, compression, columns; empty: not recognised yet."
-    )
-    mapping = models.JSONField(default=dict, help_text="How rows become conversations; empty: as they are.")
-    checked_bytes = models.BigIntegerField(
-        default=0, help_text="Everything before this offset is staged: where a stopped check goes on."
-    )
-    line_count = models.BigIntegerField(default=0, help_text="Lines read, empty ones included.")
-    empty_line_count = models.BigIntegerField(default=0, help_text="Lines without a character; passed over.")
-    row_count = models.BigIntegerField(default=0, help_text="Rows that passed.")
-    problem_count = models.BigIntegerField(default=0, help_text="Lines that did not.")
-    problem_counts = models.JSONField(default=dict, help_text="Problem code -> lines.")
-    has_byte_order_mark = models.BooleanField(default=False)
-    repeated_in_file = models.BigIntegerField(
-        default=0, help_text="Rows whose messages came before in this file, and not in the dataset."
-    )
-    already_in_dataset = models.BigIntegerField(
-        default=0, help_text="Rows whose messages were in the dataset when the file was checked."
-    )
-    duplicate_sample = models.JSONField(
-        default=list, help_text="The first duplicates: {line, first_line} or {line, example}."
-    )
-    keep_duplicates = models.BooleanField(default=False)
-    added_count = models.BigIntegerField(null=True, help_text="Rows that the commit added.")
-    error = models.TextField(blank=True)
-    created_by = models.ForeignKey(User, models.SET_NULL, null=True, related_name="+")
-    committed_at = models.DateTimeField(null=True)
-
-    class Meta:
-        ordering = ["-pk"]
-        constraints = [state_constraint(ImportState, "import_state_known")]
-
-    def __str__(self) -> str:
-        return self.file_name
-
-    @property
-    def counts_lines(self) -> bool:
-        """Whether places in the file are lines; otherwise they are rows."""
-        return self.reading.get("format", "jsonl") in ("jsonl", "csv")
-
-    @property
-    def duplicate_count(self) -> int:
-        return self.repeated_in_file + self.already_in_dataset
-
-    @property
-    def new_count(self) -> int:
-        """Rows that are neither in the dataset nor repeated in the file, as of the check."""
-        return self.row_count - self.duplicate_count
-
-    @property
-    def passed_text(self) -> str:
-        clean = not (self.problem_count or self.duplicate_count)
-        return f"{'All ' if clean and self.row_count > 1 else ''}{_rows(self.row_count)} passed"
-
-    @property
-    def added_text(self) -> str:
-        return f"{_rows(self.added_count or 0)} added to {self.dataset.name}"
-
-    @property
-    def empty_text(self) -> str:
-        return f"{format_number(self.empty_line_count)} empty" if self.empty_line_count else ""
-
-    def get_absolute_url(self) -> str:
-        project = self.dataset.project
-        return reverse("datasets:import", args=[project.workspace.slug, project.slug, self.pk])
-
-
-class SavedMapping(TimeStampedModel):
-    """A mapping kept by name, for the next file of the same shape."""
-
-    project = models.ForeignKey(Project, models.CASCADE, related_name="saved_mappings")
-    name = models.CharField(max_length=80)
-    mapping = models.JSONField()
-    created_by = models.ForeignKey(User, models.SET_NULL, null=True, related_name="+")
-
-    class Meta:
-        ordering = ["name"]
-        constraints = [models.UniqueConstraint(fields=["project", "name"], name="saved_mapping_name_unique")]
-
-    def __str__(self) -> str:
-        return self.name
-
-
-class ImportRow(models.Model):
-    """A staged row. Gone once the import is committed or discarded."""
-
-    import_record = models.ForeignKey(Import, models.CASCADE, related_name="rows", db_column="import_id")
-    line = models.BigIntegerField(help_text="In formats without lines the place among the rows.")
-    raw = models.BinaryField(help_text="The row as received, without its line end.")
-    raw_is_chat = models.BooleanField(default=True, db_default=True)
-    split = models.CharField(max_length=10, blank=True, default="", db_default="")
-    payload = models.JSONField()
-    content_hash = models.CharField(max_length=64, help_text="SHA-256 of the canonical JSON of the messages.")
-    text = models.TextField()
-
-    class Meta:
-        constraints = [
-            models.UniqueConstraint(fields=["import_record", "line"], name="one_staged_row_per_line")
-        ]
-
-    def __str__(self) -> str:
-        return f"line {self.line}"
-
-
-class ImportProblem(models.Model):
-    """What is wrong with one line. The first few thousand are kept with their text; all are counted."""
-
-    import_record = models.ForeignKey(Import, models.CASCADE, related_name="problems", db_column="import_id")
-    line = models.BigIntegerField()
-    byte_offset = models.BigIntegerField(null=True, help_text="Null: the format has no such places.")
-    path = models.CharField(max_length=200, blank=True, help_text="JSON path: $.messages[1].role")
-    code = models.CharField(max_length=40)
-    message = models.CharField(max_length=300)
-    excerpt = models.CharField(max_length=300, blank=True, help_text="The offending value, cut.")
-
-    class Meta:
-        ordering = ["pk"]
-        constraints = [
-            models.UniqueConstraint(
-                fields=["import_record", "line", "path", "code"], name="one_problem_per_place"
-            )
-        ]
-        indexes = [
-            models.Index(fields=["import_record", "id"], name="problem_page"),
-            models.Index(fields=["import_record", "code", "id"], name="problem_code_page"),
-        ]
-
-    def __str__(self) -> str:
-        return f"line {self.line}: {self.message}"
 
 
 class Split(models.TextChoices):
@@ -248,7 +77,7 @@ class Example(models.Model):
     """
 
     dataset = models.ForeignKey(Dataset, models.CASCADE, related_name="examples")
-    source = models.ForeignKey(Import, models.RESTRICT, null=True, related_name="examples")
+    source = models.ForeignKey("datasets.Import", models.RESTRICT, null=True, related_name="examples")
     line = models.BigIntegerField(null=True, help_text="Line in the source file.")
     row = models.BigIntegerField(
         null=True,
@@ -277,6 +106,18 @@ class Example(models.Model):
         output_field=SearchVectorField(),
         db_persist=True,
     )
+    key = models.GeneratedField(
+        expression=Coalesce("row", "id"),
+        output_field=models.BigIntegerField(),
+        db_persist=True,
+        help_text="What stays the same when the row is edited; rows are listed and frozen in its order.",
+    )
+    characters = models.GeneratedField(
+        expression=CharacterLength("text"), output_field=models.IntegerField(), db_persist=True
+    )
+    answer_hash = models.GeneratedField(
+        expression=AnswerHash("payload"), output_field=models.BigIntegerField(), db_persist=True, null=True
+    )
     created_at = models.DateTimeField(auto_now_add=True)
     created_by = models.ForeignKey(
         User, models.SET_NULL, null=True, related_name="+", help_text="Who edited; null: as imported."
@@ -284,14 +125,29 @@ class Example(models.Model):
 
     class Meta:
         ordering = ["pk"]
-        indexes = [
-            models.Index(
-                fields=["dataset", "id"], name="example_page", condition=models.Q(removed_at__isnull=True)
+        constraints = [
+            # Also the index by which the rows of a dataset are paged.
+            models.UniqueConstraint(
+                fields=["dataset", "key"],
+                condition=models.Q(removed_at__isnull=True),
+                name="one_form_of_a_row_stands",
             ),
+        ]
+        indexes = [
             models.Index(fields=["row"], name="example_forms", condition=models.Q(row__isnull=False)),
+            models.Index(
+                fields=["dataset", "key"],
+                name="example_removed_page",
+                condition=models.Q(removed_at__isnull=False),
+            ),
+            models.Index(
+                fields=["dataset", "split", "key"], name="example_split_page", condition=~models.Q(split="")
+            ),
+            models.Index(fields=["dataset", "answer_hash", "key"], name="example_answer_page"),
+            models.Index(fields=["dataset", "characters"], name="example_characters"),
             GinIndex(fields=["tags"], name="example_tags"),
             models.Index(fields=["dataset", "content_hash"], name="example_content"),
-            models.Index(fields=["source", "id"], name="example_source_page"),
+            models.Index(fields=["source", "key"], name="example_source_page"),
             GinIndex(fields=["words"], name="example_words"),
         ]
 
@@ -303,9 +159,9 @@ class Example(models.Model):
         return reverse("datasets:example", args=[project.workspace.slug, project.slug, self.pk])
 
     @property
-    def key(self) -> int:
-        """What stays the same when the row is edited."""
-        return self.row or self.pk
+    def chat_line(self) -> bytes:
+        """The row as a line of chat: as received, or where that was no chat the canonical JSON of its payload."""
+        return bytes(self.raw) if self.raw_is_chat else canonical_json(self.payload)
 
 
 class VersionState(models.TextChoices):
@@ -344,6 +200,11 @@ class Version(TimeStampedModel):
     )
     manifest_hash = models.CharField(max_length=64, blank=True)
     statistics = models.JSONField(default=dict)
+    test_release_reason = models.CharField(
+        max_length=300,
+        blank=True,
+        help_text="Why rows that were tested on before may be trained on; empty: they stay in test.",
+    )
     error = models.TextField(blank=True)
     row_count = models.BigIntegerField(default=0)
     train_count = models.BigIntegerField(default=0)
@@ -399,7 +260,23 @@ class VersionRow(models.Model):
         return f"row {self.position}"
 
 
-from apps.datasets.report_models import (  # noqa: E402 - they refer to the tables above
+# They point at the tables above.
+from apps.datasets.change_models import (  # noqa: E402
+    Change,
+    ChangeAction,
+    ChangeRow,
+    ChangeState,
+    SavedFilter,
+    VersionDiff,
+)
+from apps.datasets.import_models import (  # noqa: E402
+    Import,
+    ImportProblem,
+    ImportRow,
+    ImportState,
+    SavedMapping,
+)
+from apps.datasets.report_models import (  # noqa: E402
     CheckReport,
     CheckState,
     Decision,
@@ -410,6 +287,10 @@ from apps.datasets.report_models import (  # noqa: E402 - they refer to the tabl
 )
 
 __all__ = [
+    "Change",
+    "ChangeAction",
+    "ChangeRow",
+    "ChangeState",
     "CheckReport",
     "CheckState",
     "Dataset",
@@ -422,9 +303,12 @@ __all__ = [
     "ImportProblem",
     "ImportRow",
     "ImportState",
+    "SavedFilter",
+    "SavedMapping",
     "Severity",
     "Split",
     "Version",
+    "VersionDiff",
     "VersionRow",
     "VersionState",
 ]

@@ -9,13 +9,12 @@ from django.urls import reverse
 from apps.accounts.models import User
 from apps.core.models import TimeStampedModel
 from apps.core.states import state_constraint
-from apps.datasets.models import Dataset, Example, Version
 
 
 class ExampleFacts(models.Model):
     """What the checks know of one form of one row (`checks.facts`). It never changes, so it is worked out once."""
 
-    example = models.OneToOneField(Example, models.CASCADE, primary_key=True, related_name="facts")
+    example = models.OneToOneField("datasets.Example", models.CASCADE, primary_key=True, related_name="facts")
     facts_version = models.SmallIntegerField(help_text="checks.facts.FACTS_VERSION")
     whole = models.BigIntegerField()
     system = models.BigIntegerField()
@@ -59,9 +58,9 @@ class CheckReport(TimeStampedModel):
         CheckState.DONE: set(),
     }
 
-    dataset = models.ForeignKey(Dataset, models.CASCADE, related_name="check_reports")
+    dataset = models.ForeignKey("datasets.Dataset", models.CASCADE, related_name="check_reports")
     version = models.ForeignKey(
-        Version,
+        "datasets.Version",
         models.CASCADE,
         null=True,
         related_name="check_reports",
@@ -158,7 +157,7 @@ class FindingRow(models.Model):
     finding = models.ForeignKey(Finding, models.CASCADE, related_name="rows")
     item = models.IntegerField(help_text="1, 2, …: rows of one cluster have the same.")
     key = models.CharField(max_length=32, help_text="Of the item: the same in later reports.")
-    example = models.ForeignKey(Example, models.CASCADE, null=True, related_name="+")
+    example = models.ForeignKey("datasets.Example", models.CASCADE, null=True, related_name="+")
     note = models.CharField(max_length=200, blank=True)
     keep = models.BooleanField(default=False, help_text="A clean-up leaves this row.")
     decided = models.CharField(
@@ -178,7 +177,7 @@ class FindingRow(models.Model):
 class Decision(models.Model):
     """What somebody decided about an item, for all reports to come that find it again."""
 
-    dataset = models.ForeignKey(Dataset, models.CASCADE, related_name="check_decisions")
+    dataset = models.ForeignKey("datasets.Dataset", models.CASCADE, related_name="check_decisions")
     key = models.CharField(max_length=32)
     code = models.CharField(max_length=40)
     title = models.CharField(max_length=300, help_text="Of the finding then.")

@@ -3,11 +3,27 @@
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Literal
 
 import msgspec
-from django.db.models import Case, CharField, Count, F, Func, Max, Prefetch, QuerySet, TextField, Value, When
+from django.db import connection
+from django.db.models import (
+    BigIntegerField,
+    Case,
+    CharField,
+    Count,
+    F,
+    Func,
+    Max,
+    Prefetch,
+    Q,
+    QuerySet,
+    TextField,
+    Value,
+    When,
+)
+from django.db.models.fields.json import KeyTextTransform
 from django.db.models.functions import Cast, Left
 
 from apps.core.canonical import canonical_json
@@ -15,6 +31,9 @@ from apps.core.pagination import KeysetPage, keyset_page
 from apps.datasets.groups import GroupPath, group_paths
 from apps.datasets.manifest import ManifestRow
 from apps.datasets.models import (
+    Change,
+    ChangeAction,
+    ChangeRow,
     Dataset,
     Example,
     Import,
@@ -23,10 +42,12 @@ from apps.datasets.models import (
     SavedMapping,
     Split,
     Version,
+    VersionDiff,
     VersionRow,
     VersionState,
 )
-from apps.datasets.search import find_ids, text_query
+from apps.datasets.row_filters import RowFilter, number_of
+from apps.datasets.row_finding import find_ids
 from apps.projects.models import Project
 
 PAGE = 50
@@ -42,6 +63,12 @@ def datasets_of(project: Project) -> QuerySet[Dataset]:
     return Dataset.objects.filter(project=project)
 
 
+def deleted_datasets_of(project: Project) -> QuerySet[Dataset]:
+    """The trash, the latest first."""
+    deleted = Dataset.with_deleted.filter(project=project, deleted_at__isnull=False)
+    return deleted.select_related("project__workspace", "deleted_by").order_by("-deleted_at")
+
+
 def datasets_with_versions(project: Project) -> QuerySet[Dataset]:
     """For the index: every dataset with its versions, newest first, in two queries."""
     versions = Version.objects.defer("statistics").order_by("-number")
@@ -49,7 +76,9 @@ def datasets_with_versions(project: Project) -> QuerySet[Dataset]:
 
 
 def versions_of(project: Project) -> QuerySet[Version]:
-    return Version.objects.filter(dataset__project=project).select_related("dataset__project__workspace")
+    return Version.objects.filter(dataset__project=project, dataset__deleted_at=None).select_related(
+        "dataset__project__workspace"
+    )
 
 
 def next_version_number(dataset: Dataset) -> int:
@@ -65,7 +94,7 @@ def frozen_versions_of(project: Project) -> QuerySet[Version]:
 
 
 def imports_of(project: Project) -> QuerySet[Import]:
-    return Import.objects.filter(dataset__project=project).select_related(
+    return Import.objects.filter(dataset__project=project, dataset__deleted_at=None).select_related(
         "dataset__project__workspace", "blob", "created_by"
     )
 
@@ -102,12 +131,22 @@ def problems_page(import_record: Import, parameters: Mapping[str, Any]) -> Keyse
 
 def examples_of(project: Project) -> QuerySet[Example]:
     """Every form of every row, removed ones too."""
-    return Example.objects.filter(dataset__project=project)
+    return Example.objects.filter(dataset__project=project, dataset__deleted_at=None)
 
 
 def head_of(dataset: Dataset) -> QuerySet[Example]:
     """What stands in the dataset now, from which the next version is frozen."""
     return Example.objects.filter(dataset=dataset, removed_at=None)
+
+
+def forms_of(key: int) -> QuerySet[Example]:
+    """Every form of one row, the first one first."""
+    return Example.objects.filter(Q(pk=key) | Q(row=key)).order_by("pk")
+
+
+def standing_form(example: Example) -> Example | None:
+    """The form of the row that stands in the dataset now; None when the row is removed."""
+    return forms_of(example.key).filter(removed_at=None).first()
 
 
 def _with_excerpts(examples: QuerySet[Example], prefix: str = "") -> QuerySet[Any]:
@@ -131,31 +170,21 @@ def _with_excerpts(examples: QuerySet[Example], prefix: str = "") -> QuerySet[An
 
 
 def examples_page(
-    dataset: Dataset, parameters: Mapping[str, Any], *, source_id: int | None = None
+    dataset: Dataset, parameters: Mapping[str, Any], wanted: RowFilter | None = None
 ) -> KeysetPage[Example]:
-    """A page of rows in the order in which they came, of those that hold the words of `q` if there are any."""
-    examples = head_of(dataset)
-    if source_id is not None:
-        examples = examples.filter(source_id=source_id)
-    query = text_query(str(parameters.get("q") or ""))
-    if query:
-        after, before = _key(parameters, "after"), _key(parameters, "before")
+    """A page of rows, in the order in which they came, of those that fit the filter of the URL."""
+    wanted = wanted or RowFilter.of(parameters)
+    examples = Example.objects.filter(dataset=dataset)
+    if wanted.is_active:
+        after, before = number_of(parameters.get("after")), number_of(parameters.get("before"))
         ids = find_ids(
-            dataset,
-            query,
-            source_id=source_id,
-            after=None if before is not None else after,
-            before=before,
-            limit=PAGE + 1,
+            dataset, wanted, after=None if before is not None else after, before=before, limit=PAGE + 1
         )
         examples = examples.filter(pk__in=ids)
+    else:
+        examples = examples.filter(removed_at=None)
     rows = _with_excerpts(examples).defer("raw", "payload", "text", "words")
-    return keyset_page(rows, parameters, size=PAGE)
-
-
-def _key(parameters: Mapping[str, Any], name: str) -> int | None:
-    text = str(parameters.get(name) or "")
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else None
+    return keyset_page(rows, parameters, key="key", size=PAGE)
 
 
 @dataclass(frozen=True)
@@ -164,32 +193,26 @@ class Neighbours:
     next: int | None
 
 
-def neighbours_of(example: Example, *, words: str = "", source_id: int | None = None) -> Neighbours:
+def neighbours_of(example: Example, wanted: RowFilter, version: Version | None = None) -> Neighbours:
     """The rows before and after it in the list that the person came from."""
-    query = text_query(words)
+    place: int | None = example.key
+    if version is not None:
+        rows = VersionRow.objects.filter(version=version, example=example)
+        place = rows.values_list("position", flat=True).first()
+    if place is None:
+        return Neighbours(None, None)
 
     def one(**bound: int) -> int | None:
-        if query:
-            found = find_ids(example.dataset, query, source_id=source_id, limit=1, **bound)
-        else:
-            rows = head_of(example.dataset)
-            if source_id is not None:
-                rows = rows.filter(source_id=source_id)
-            rows = (
-                rows.filter(pk__gt=bound["after"]).order_by("pk")
-                if "after" in bound
-                else rows.filter(pk__lt=bound["before"]).order_by("-pk")
-            )
-            found = list(rows.values_list("pk", flat=True)[:1])
+        found = find_ids(example.dataset, wanted, version=version, limit=1, **bound)
         return found[0] if found else None
 
-    return Neighbours(previous=one(before=example.pk), next=one(after=example.pk))
+    return Neighbours(previous=one(before=place), next=one(after=place))
 
 
 def version_rows_with(example: Example) -> list[VersionRow]:
-    """Where the row stands in versions, the newest first."""
+    """Where any form of the row stands in versions, the newest first."""
     return list(
-        VersionRow.objects.filter(example=example)
+        VersionRow.objects.filter(example__in=forms_of(example.key))
         .select_related("version__dataset__project__workspace")
         .defer("version__statistics")
         .order_by("-version__number")[:20]
@@ -215,6 +238,38 @@ def given_splits_of(dataset: Dataset) -> dict[str, int]:
     return {split: counts[split] for split in Split.values if split in counts}
 
 
+def sources_of(dataset: Dataset) -> QuerySet[Import]:
+    """Files whose rows are or were in the dataset, those of merged datasets too; the newest hundred."""
+    merged = Change.objects.filter(dataset=dataset, action=ChangeAction.MERGE)
+    others = merged.annotate(other=Cast(KeyTextTransform("other", "parameters"), BigIntegerField())).values(
+        "other"
+    )
+    return (
+        Import.objects.filter(Q(dataset=dataset) | Q(dataset__in=others), state=ImportState.COMMITTED)
+        .only("file_name", "committed_at")
+        .order_by("-pk")[:100]
+    )
+
+
+def tested_rows_of(dataset: Dataset) -> QuerySet[VersionRow, tuple[int, str]]:
+    """Key and content of every row that a frozen version of the dataset tested on."""
+    rows = VersionRow.objects.filter(
+        version__dataset=dataset, version__state=VersionState.FROZEN, split=Split.TEST
+    )
+    return rows.order_by().values_list("example__key", "example__content_hash")
+
+
+def common_answers_of(dataset: Dataset) -> list[str]:
+    """The most frequent answers of the newest frozen version, to choose from; none while each differs."""
+    statistics = (
+        Version.objects.filter(dataset=dataset, state=VersionState.FROZEN)
+        .order_by("-number")
+        .values_list("statistics__answers__answers", flat=True)
+        .first()
+    )
+    return [each["answer"] for each in statistics or () if each["rows"] > 1]
+
+
 def group_paths_of(dataset: Dataset) -> list[GroupPath]:
     """Places in the data that could name groups, judged by the first few hundred rows."""
     without_messages = Func(
@@ -222,7 +277,7 @@ def group_paths_of(dataset: Dataset) -> list[GroupPath]:
     )
     rows = (
         head_of(dataset)
-        .order_by("pk")
+        .order_by("key")
         .annotate(rest=without_messages)
         .values_list("rest", flat=True)[:ROWS_LOOKED_AT_FOR_GROUPS]
     )
@@ -233,11 +288,22 @@ def group_paths_of(dataset: Dataset) -> list[GroupPath]:
 
 
 def version_rows_page(
-    version: Version, split: str | None, parameters: Mapping[str, Any]
+    version: Version, wanted: RowFilter, parameters: Mapping[str, Any]
 ) -> KeysetPage[VersionRow]:
     rows = VersionRow.objects.filter(version=version)
-    if split:
-        rows = rows.filter(split=split)
+    if replace(wanted, split="").is_active:
+        after, before = number_of(parameters.get("after")), number_of(parameters.get("before"))
+        ids = find_ids(
+            version.dataset,
+            wanted,
+            version=version,
+            after=None if before is not None else after,
+            before=before,
+            limit=PAGE + 1,
+        )
+        rows = rows.filter(example_id__in=ids)
+    elif wanted.split:
+        rows = rows.filter(split=wanted.split)
     return keyset_page(_with_excerpts(rows, "example__"), parameters, key="position", size=PAGE)  # type: ignore[arg-type]
 
 
@@ -317,3 +383,89 @@ def identical_versions(version: Version) -> list[Version]:
         .defer("statistics")
         .order_by("number")[:5]
     )
+
+
+# --- Changes ------------------------------------------------------------------------------------------------
+
+
+def changes_of(project: Project) -> QuerySet[Change]:
+    return Change.objects.filter(dataset__project=project, dataset__deleted_at=None).select_related(
+        "dataset__project__workspace", "created_by", "undone_by"
+    )
+
+
+def change_rows_page(change: Change, parameters: Mapping[str, Any]) -> KeysetPage[ChangeRow]:
+    """Which rows a change touched: each with the form that it took away and the one that it put there."""
+    rows = ChangeRow.objects.filter(change=change).select_related("before", "after")
+    heavy = [f"{side}__{name}" for side in ("before", "after") for name in ("raw", "payload", "words")]
+    shown = rows.annotate(
+        text_before=Left("before__text", EXCERPT), text_after=Left("after__text", EXCERPT)
+    ).defer(*heavy, "before__text", "after__text")
+    return keyset_page(shown, parameters, size=PAGE)
+
+
+# --- Differences of versions --------------------------------------------------------------------------------
+
+DiffKind = Literal["added", "removed", "changed", "moved"]
+DIFF_PAGE = 20
+
+
+@dataclass(frozen=True)
+class DiffPage:
+    """Some of the rows that differ: each the form before and the form after, as far as there is one."""
+
+    pairs: list[tuple[int | None, int | None]]
+    number: int
+    pages: int
+
+    @property
+    def earlier(self) -> int | None:
+        return self.number - 1 if self.number > 1 else None
+
+    @property
+    def later(self) -> int | None:
+        return self.number + 1 if self.number < self.pages else None
+
+
+def diff_page(diff: VersionDiff, kind: DiffKind, *, number: int = 1, row_id: int | None = None) -> DiffPage:
+    """A page of the rows of one kind, or the one row whose form (on either side) has this id."""
+    columns = {
+        "added": ("NULL::bigint[]", "added"),
+        "removed": ("removed", "NULL::bigint[]"),
+        "changed": ("changed_from", "changed_to"),
+        "moved": ("moved", "moved"),
+    }[kind]
+    total = int(diff.summary[kind])
+    pages = max(1, -(-total // DIFF_PAGE))
+    number = min(number, pages)
+    start = (number - 1) * DIFF_PAGE + 1
+    with connection.cursor() as cursor:
+        if row_id is not None:
+            cursor.execute(
+                f"""
+                SELECT coalesce(array_position({columns[0]}, %s), array_position({columns[1]}, %s))
+                FROM datasets_versiondiff WHERE id = %s
+                """,  # noqa: S608 - the columns are those above
+                [row_id, row_id, diff.pk],
+            )
+            place = cursor.fetchone()[0]
+            if place is None:
+                return DiffPage([], 1, 1)
+            start, pages, number = int(place), 1, 1
+        end = start if row_id is not None else start + DIFF_PAGE - 1
+        cursor.execute(
+            f"""
+            SELECT pair.before_id, pair.after_id
+            FROM datasets_versiondiff d,
+                 unnest(({columns[0]})[%s:%s], ({columns[1]})[%s:%s]) WITH ORDINALITY
+                     AS pair (before_id, after_id, nth)
+            WHERE d.id = %s ORDER BY pair.nth
+            """,  # noqa: S608
+            [start, end, start, end, diff.pk],
+        )
+        return DiffPage([(row[0], row[1]) for row in cursor.fetchall()], number, pages)
+
+
+def splits_of_examples(version: Version, ids: list[int]) -> dict[int, str]:
+    rows = VersionRow.objects.filter(version=version, example_id__in=ids)
+    return {row.example_id: row.get_split_display() for row in rows.only("example_id", "split")}

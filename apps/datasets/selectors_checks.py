@@ -32,7 +32,7 @@ def head_mark(dataset: Dataset) -> str:
 
 
 def reports_of(project: Project) -> QuerySet[CheckReport]:
-    return CheckReport.objects.filter(dataset__project=project).select_related(
+    return CheckReport.objects.filter(dataset__project=project, dataset__deleted_at=None).select_related(
         "dataset__project__workspace", "version", "created_by"
     )
 
@@ -71,13 +71,17 @@ def findings_of(report: CheckReport) -> list[Finding]:
     return sorted(found, key=lambda each: (not each.open_count, order[each.severity], each.pk))
 
 
+def finding_names(dataset: Dataset, version: Version | None = None) -> list[tuple[str, str]]:
+    """Code and title of what the newest report found in rows, to filter by."""
+    report = latest_done_report(dataset, version)
+    return [(each.code, each.title) for each in findings_of(report) if each.row_count] if report else []
+
+
 def finding_rows_page(finding: Finding, parameters: Mapping[str, Any]) -> KeysetPage[FindingRow]:
     rows = FindingRow.objects.filter(finding=finding).select_related("example")
     if parameters.get("show") == "open":
         rows = rows.filter(decided="")
-    return keyset_page(
-        rows.defer("example__text", "example__words", "example__payload"), parameters, size=PAGE
-    )
+    return keyset_page(rows.defer("example__text", "example__words"), parameters, size=PAGE)
 
 
 def decisions_by_key(dataset: Dataset, keys: Iterable[str]) -> dict[str, Decision]:

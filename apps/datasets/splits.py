@@ -8,12 +8,14 @@ The rule, in integers only, so that every machine and every release of Python co
 3. Strata: if the rows have between 2 and `STRATA_LIMIT` different answers, every answer with at least
    `ROWS_A_STRATUM` rows is a stratum, and all rarer answers together are one. Otherwise all rows are one stratum. A
    unit belongs to the stratum of most of its rows (on a tie, the first by name).
-4. Stratum by stratum, in the order of their names, each unit in line goes to the split that is furthest behind: by
+4. A unit with a row that an earlier version tested on goes to test, whatever the shares say; the others make up for it.
+5. Stratum by stratum, in the order of their names, each unit in line goes to the split that is furthest behind: by
    its share of the stratum so far and its share of all rows so far, added up; on a tie, train before validation before
    test.
 
-Rows may come with a split that is given. It stays theirs; a row without one that has the content or the group of such a
-row goes where that row is, and the rule divides what is left.
+Rows may come with a split that is given. It stays theirs, but for units that were tested on, which go to test; a row
+without one that has the content, the group or the cluster of such a row goes where that row is, and the rule divides
+what is left.
 
 So each stratum is divided by the shares to within a unit or two, and what small strata round off is made up for in
 others: the whole has its shares, too.
@@ -40,6 +42,8 @@ class SplitRow:
     """Empty: the row belongs to no group."""
     cluster: str = ""
     """Rows that ask nearly the same; empty: nothing does, or nothing was checked."""
+    tested: bool = False
+    """An earlier version tested on it, so it must not be trained on."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +53,8 @@ class SplitResult:
     strata: int
     """1: not stratified."""
     units: int
+    held: int = 0
+    """Rows that went to test because they, or rows that belong to them, were tested on before."""
 
 
 def shares_in_parts(validation_share: float, test_share: float) -> tuple[int, int, int]:
@@ -66,20 +72,27 @@ def assign_splits(
     given: Sequence[str] = (),
 ) -> SplitResult:
     """The split of every row, by the rule above. `given`: for every row its split, or an empty text."""
-    known = _with_given(rows, given) if any(given) else [""] * len(rows)
-    left = [index for index, split in enumerate(known) if not split]
-    if len(left) == len(rows):
+    if not any(given):
         return _divided(rows, seed=seed, validation_share=validation_share, test_share=test_share)
+    units = _units(rows)
+    known = _with_given(rows, given, units)
+    held = 0
+    for members in units:
+        if any(rows[member].tested for member in members):
+            held += len(members)
+            for member in members:
+                known[member] = TEST
+    left = [index for index, split in enumerate(known) if not split]
     rest = _divided(
         [rows[index] for index in left], seed=seed, validation_share=validation_share, test_share=test_share
     )
     for index, split in zip(left, rest.splits, strict=True):
         known[index] = split
-    return SplitResult(splits=known, strata=rest.strata or 1, units=len(_units(rows)))
+    return SplitResult(splits=known, strata=rest.strata or 1, units=len(units), held=held)
 
 
-def _with_given(rows: Sequence[SplitRow], given: Sequence[str]) -> list[str]:
-    """The given splits, carried over to rows of the same content or group."""
+def _with_given(rows: Sequence[SplitRow], given: Sequence[str], units: Sequence[Sequence[int]]) -> list[str]:
+    """The given splits, carried over to the other rows of a unit: from the same content, else group, else any."""
     splits = list(given)
     by_content: dict[str, str] = {}
     by_group: dict[str, str] = {}
@@ -88,9 +101,12 @@ def _with_given(rows: Sequence[SplitRow], given: Sequence[str]) -> list[str]:
             by_content.setdefault(row.content_hash, split)
             if row.group:
                 by_group.setdefault(row.group, split)
-    for index, row in enumerate(rows):
-        if not splits[index]:
-            splits[index] = by_content.get(row.content_hash) or by_group.get(row.group, "")
+    for members in units:
+        nearest = next((given[member] for member in members if given[member]), "")
+        for member in members:
+            if nearest and not splits[member]:
+                row = rows[member]
+                splits[member] = by_content.get(row.content_hash) or by_group.get(row.group) or nearest
     return splits
 
 
@@ -113,8 +129,10 @@ def _divided(
         by_stratum[stratum].append((hashlib.sha256(f"{seed}:{key}".encode()).digest(), members))
     splits = [TRAIN] * len(rows)
     overall = _Quota(shares)
+    held = _hold(rows, by_stratum, overall, splits)
     for name in sorted(by_stratum):
         stratum_quota = _Quota(shares)
+        stratum_quota.take(SPLITS.index(TEST), held[name])
         for _, members in sorted(by_stratum[name], key=lambda unit: unit[0]):
             size = len(members)
             behind = [
@@ -126,7 +144,29 @@ def _divided(
             overall.take(chosen, size)
             for member in members:
                 splits[member] = SPLITS[chosen]
-    return SplitResult(splits=splits, strata=len(by_stratum), units=len(units))
+    return SplitResult(splits=splits, strata=len(by_stratum), units=len(units), held=held.total())
+
+
+def _hold(
+    rows: Sequence[SplitRow],
+    by_stratum: dict[str, list[tuple[bytes, list[int]]]],
+    overall: "_Quota",
+    splits: list[str],
+) -> Counter[str]:
+    """Send what was tested on before to test, and take it out of the line; how many rows of each stratum that were."""
+    held: Counter[str] = Counter()
+    for name, line in by_stratum.items():
+        rest = []
+        for key, members in line:
+            if any(rows[member].tested for member in members):
+                overall.take(SPLITS.index(TEST), len(members))
+                held[name] += len(members)
+                for member in members:
+                    splits[member] = TEST
+            else:
+                rest.append((key, members))
+        by_stratum[name] = rest
+    return held
 
 
 class _Quota:

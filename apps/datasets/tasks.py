@@ -1,13 +1,18 @@
 """Background work on data: one subject in, and a service that can be called again after a crash."""
 
-from apps.datasets.models import CheckReport, Import, Version
+from celery import shared_task
+
+from apps.datasets.models import Change, CheckReport, Import, Version
 from apps.datasets.services import (
+    change_run,
+    change_stopped,
     checks_run,
     checks_stopped,
     import_check,
     import_check_stopped,
     import_commit,
     import_commit_stopped,
+    trash_empty,
     version_freeze,
     version_freeze_stopped,
 )
@@ -80,3 +85,25 @@ def _checks_stopped(operation: Operation) -> None:
 def run_checks(operation: Operation, progress: Progress) -> None:
     if report := _report_of(operation):
         checks_run(report=report, progress=progress)
+
+
+def _change_of(operation: Operation) -> Change | None:
+    return (
+        Change.objects.select_related("dataset__project__workspace").filter(pk=operation.subject_id).first()
+    )
+
+
+def _change_stopped(operation: Operation) -> None:
+    if change := _change_of(operation):
+        change_stopped(change=change, operation=operation)
+
+
+@operation_kind("datasets.change_rows", queue="default", on_stopped=_change_stopped)
+def change_rows(operation: Operation, progress: Progress) -> None:
+    if change := _change_of(operation):
+        change_run(change=change, progress=progress)
+
+
+@shared_task(name="apps.datasets.tasks.empty_trash")
+def empty_trash() -> None:
+    trash_empty()

@@ -56,7 +56,9 @@ class Standing:
 
 
 def standing_of(project: Project) -> Standing:
-    imports = Import.objects.filter(dataset__project=project).select_related("dataset__project__workspace")
+    imports = Import.objects.filter(dataset__project=project, dataset__deleted_at=None).select_related(
+        "dataset__project__workspace"
+    )
     versions = Version.objects.filter(dataset__project=project).select_related("dataset__project__workspace")
     frozen = versions.filter(state=VersionState.FROZEN)
     jobs = TrainingJob.objects.filter(project=project).select_related("project__workspace")

@@ -34,7 +34,8 @@
       return;
     } else {
       const target = document.querySelector(`[data-key="${CSS.escape(event.key)}"]:not(:disabled)`);
-      if (target) target.click();
+      if (target?.matches(TYPING)) target.focus();
+      else if (target) target.click();
       else if (event.key === "j") move(1);
       else if (event.key === "k") move(-1);
       else return;

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections import Counter, defaultdict
+from dataclasses import replace
 
 import pytest
 
@@ -117,3 +118,22 @@ def test_ten_rows_by_hand():
 def test_shares_beyond_the_whole_are_refused():
     with pytest.raises(ValueError, match="exceed"):
         split(rows_of(10), validation=0.6, test=0.6)
+
+
+def test_rows_that_were_tested_on_stay_in_test_with_what_belongs_to_them():
+    rows = rows_of(1000, answers=10, group_size=5)
+    tested = {17, 333, 720}
+    marked = [replace(row, tested=index in tested) for index, row in enumerate(rows)]
+    result = assign_splits(marked, seed=7, validation_share=0.1, test_share=0.1)
+    held = {index for index in range(1000) if index // 5 in {t // 5 for t in tested}}
+    assert {result.splits[index] for index in held} == {"test"}
+    assert result.held == 15
+    sizes = Counter(result.splits)
+    assert sizes["test"] == pytest.approx(100, abs=6)
+    assert sizes["validation"] == pytest.approx(100, abs=6)
+
+
+def test_without_a_test_share_only_what_was_tested_on_is_in_test():
+    marked = [replace(row, tested=index < 30) for index, row in enumerate(rows_of(300, answers=3))]
+    result = assign_splits(marked, seed=7, validation_share=0.1, test_share=0.0)
+    assert [index for index, name in enumerate(result.splits) if name == "test"] == list(range(30))

@@ -11,7 +11,7 @@ from django.db import IntegrityError, connection, transaction
 
 from apps.datasets.models import Example, Version, VersionRow, VersionState
 from apps.datasets.selectors import version_row_payloads, version_rows_jsonl
-from apps.datasets.services import dataset_delete, version_freeze
+from apps.datasets.services import dataset_delete, dataset_purge, version_freeze
 from apps.operations.models import Operation, OperationState
 from apps.operations.services import operation_cancel
 from tests.datasets.conftest import lines, row, tickets, url
@@ -192,7 +192,10 @@ def test_a_dataset_in_use_is_not_deleted(dataset_of, freeze, rob, project, peopl
 
 
 def test_a_dataset_without_versions_is_deleted_with_its_rows(dataset_of, people):
-    dataset_delete(dataset=dataset_of(tickets(12)), actor=people.rob)
+    dataset = dataset_of(tickets(12))
+    dataset_delete(dataset=dataset, actor=people.rob)
+    assert Example.objects.count() == 12  # in the trash
+    dataset_purge(dataset=dataset, actor=people.rob)
     assert not Example.objects.exists()
 
 

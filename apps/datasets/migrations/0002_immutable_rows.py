@@ -43,7 +43,7 @@ BEGIN
 END $$;
 
 CREATE TRIGGER example_content_never_changes
-    BEFORE UPDATE OF raw, payload, content_hash, text, dataset_id ON datasets_example
+    BEFORE UPDATE OF raw, raw_is_chat, payload, content_hash, text, dataset_id ON datasets_example
     FOR EACH ROW EXECUTE FUNCTION datasets_refuse_changed_example();
 """
 

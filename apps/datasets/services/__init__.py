@@ -1,8 +1,26 @@
 """Every change to datasets, imports and versions, by operation."""
 
+from apps.datasets.services.changes import (
+    change_again,
+    change_request,
+    change_run,
+    change_stopped,
+    change_undo_request,
+    merge_request,
+    restore_request,
+)
 from apps.datasets.services.check_running import checks_run, checks_stopped
 from apps.datasets.services.checks import checks_request, finding_decide
-from apps.datasets.services.datasets import dataset_create, dataset_delete, dataset_update
+from apps.datasets.services.datasets import (
+    DAYS_IN_TRASH,
+    dataset_create,
+    dataset_delete,
+    dataset_purge,
+    dataset_restore,
+    dataset_update,
+    trash_empty,
+)
+from apps.datasets.services.filters import filter_delete, filter_save
 from apps.datasets.services.import_checking import (
     import_check,
     import_check_stopped,
@@ -18,18 +36,40 @@ from apps.datasets.services.imports import (
     import_map,
     import_upload,
 )
+from apps.datasets.services.rows import (
+    RowProblemsError,
+    StaleRowError,
+    row_add,
+    row_bring_back,
+    row_edit,
+    row_remove,
+    row_tag,
+)
 from apps.datasets.services.saved_mappings import mapping_delete, mapping_save
+from apps.datasets.services.version_diffing import version_diff
 from apps.datasets.services.version_freezing import version_freeze, version_freeze_stopped
 from apps.datasets.services.versions import version_delete, version_freeze_again, version_freeze_request
 
 __all__ = [
+    "DAYS_IN_TRASH",
     "MAPPABLE",
+    "RowProblemsError",
+    "StaleRowError",
+    "change_again",
+    "change_request",
+    "change_run",
+    "change_stopped",
+    "change_undo_request",
     "checks_request",
     "checks_run",
     "checks_stopped",
     "dataset_create",
     "dataset_delete",
+    "dataset_purge",
+    "dataset_restore",
     "dataset_update",
+    "filter_delete",
+    "filter_save",
     "finding_decide",
     "import_check",
     "import_check_again",
@@ -44,8 +84,17 @@ __all__ = [
     "import_upload",
     "mapping_delete",
     "mapping_save",
+    "merge_request",
     "rejected_file_name",
+    "restore_request",
+    "row_add",
+    "row_bring_back",
+    "row_edit",
+    "row_remove",
+    "row_tag",
+    "trash_empty",
     "version_delete",
+    "version_diff",
     "version_freeze",
     "version_freeze_again",
     "version_freeze_request",

@@ -20,6 +20,7 @@ _VERSION = (
     "FROM datasets_versionrow r JOIN datasets_example e ON e.id = r.example_id {facts}"
     " WHERE r.version_id = %(subject)s"
 )
+_LINE = "CASE WHEN e.raw_is_chat THEN e.raw ELSE convert_to(e.payload::text, 'UTF8') END"
 _MISSING = (
     " AND (f.example_id IS NULL OR f.facts_version <> %(facts_version)s OR f.tokenizer <> %(tokenizer)s)"
     " AND e.id > %(after)s ORDER BY e.id LIMIT %(limit)s"
@@ -71,7 +72,7 @@ def facts_complete(
     count = 0
     while True:
         with connection.cursor() as cursor:
-            cursor.execute(f"SELECT e.id, e.raw {source}{_MISSING}", parameters)  # noqa: S608 - constants only
+            cursor.execute(f"SELECT e.id, {_LINE} {source}{_MISSING}", parameters)  # noqa: S608 - constants only
             batch = cursor.fetchall()
         if not batch:
             return count

@@ -12,6 +12,7 @@ from django.db import connection, transaction
 from apps.datasets.checks.facts import Facts
 from apps.datasets.checks.texts import Parts, parts_of
 from apps.datasets.models import CheckReport, Example
+from apps.datasets.selectors import chat_line, made_payload
 from apps.datasets.services.check_facts import rows_of
 
 HASH_CHARACTERS = 24
@@ -111,9 +112,9 @@ class Texts:
             self._parts.clear()
             missing = list(places)
         place_of = {int(self._facts.ids[place]): place for place in missing}
-        rows = Example.objects.filter(pk__in=list(place_of)).values_list("pk", "raw")
-        for pk, raw in rows:
-            self._parts[place_of[pk]] = parts_of(msgspec.json.decode(raw))
+        rows = Example.objects.filter(pk__in=list(place_of)).annotate(made=made_payload())
+        for pk, raw, made in rows.values_list("pk", "raw", "made"):
+            self._parts[place_of[pk]] = parts_of(msgspec.json.decode(chat_line(raw, made)))
         return {place: self._parts[place] for place in places}
 
 

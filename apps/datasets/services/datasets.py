@@ -1,5 +1,7 @@
 """Making, naming and removing datasets."""
 
+from datetime import timedelta
+
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
@@ -7,7 +9,11 @@ from apps.accounts.models import User
 from apps.audit.services import record
 from apps.core.errors import ConflictError
 from apps.datasets.models import (
+    Change,
+    ChangeRow,
+    ChangeState,
     CheckReport,
+    CheckState,
     Dataset,
     Decision,
     Example,
@@ -57,8 +63,11 @@ def dataset_update(*, dataset: Dataset, name: str, description: str, licence: st
         )
 
 
+DAYS_IN_TRASH = 30
+
+
 def dataset_delete(*, dataset: Dataset, actor: User) -> None:
-    """Remove a dataset with its rows and imports. One with versions stays: models may stand on them."""
+    """Put a dataset into the trash. One with versions stays: models may stand on them."""
     with transaction.atomic():
         locked = Dataset.objects.select_for_update().get(pk=dataset.pk)
         if locked.versions.exists():
@@ -66,10 +75,18 @@ def dataset_delete(*, dataset: Dataset, actor: User) -> None:
                 f"“{locked.name}” has versions, and models may stand on them, so it can't be deleted."
                 " Versions that were never frozen can be deleted on their own."
             )
-        if locked.imports.filter(state__in=(ImportState.CHECKING, ImportState.COMMITTING)).exists():
+        if locked.imports.filter(
+            state__in=(ImportState.FETCHING, ImportState.CHECKING, ImportState.COMMITTING)
+        ).exists():
             raise ConflictError(
                 f"A file is being imported into “{locked.name}”. Cancel that first, or wait for it."
             )
+        if locked.changes.filter(state__in=(ChangeState.WAITING, ChangeState.UNDOING)).exists():
+            raise ConflictError(
+                f"Rows of “{locked.name}” are being changed. Cancel that first, or wait for it."
+            )
+        if locked.check_reports.filter(state=CheckState.CHECKING).exists():
+            raise ConflictError(f"“{locked.name}” is being checked. Cancel that first, or wait for it.")
         record(
             workspace=locked.project.workspace,
             actor=actor,
@@ -77,7 +94,50 @@ def dataset_delete(*, dataset: Dataset, actor: User) -> None:
             target=locked,
             before={"name": locked.name, "examples": locked.example_count},
         )
+        Dataset.objects.filter(pk=locked.pk).update(deleted_at=timezone.now(), deleted_by=actor)
+
+
+def dataset_restore(*, dataset: Dataset, actor: User) -> None:
+    """Take a dataset out of the trash, with everything that was in it."""
+    with transaction.atomic():
+        locked = Dataset.with_deleted.select_for_update().get(pk=dataset.pk)
+        if locked.deleted_at is None:
+            raise ConflictError(f"“{locked.name}” is not in the trash. Reload the page.")
+        try:
+            with transaction.atomic():
+                Dataset.with_deleted.filter(pk=locked.pk).update(deleted_at=None, deleted_by=None)
+        except IntegrityError as error:
+            raise ConflictError(
+                f"The project has another dataset “{locked.name}” by now. Rename that one first.",
+                code="name_taken",
+            ) from error
+        record(workspace=locked.project.workspace, actor=actor, action="dataset.restored", target=locked)
+
+
+def trash_empty() -> int:
+    """Remove for good what has been in the trash for its time; how many datasets that were."""
+    old = Dataset.with_deleted.filter(deleted_at__lt=timezone.now() - timedelta(days=DAYS_IN_TRASH))
+    datasets = list(old)
+    for dataset in datasets:
+        dataset_purge(dataset=dataset, actor=None)
+    return len(datasets)
+
+
+def dataset_purge(*, dataset: Dataset, actor: User | None) -> None:
+    """Remove a dataset with its rows and imports for good."""
+    with transaction.atomic():
+        locked = Dataset.with_deleted.select_for_update().get(pk=dataset.pk)
+        record(
+            workspace=locked.project.workspace,
+            actor=actor,
+            action="dataset.purged",
+            target=locked,
+            before={"name": locked.name, "examples": locked.example_count},
+        )
         imports = Import.objects.filter(dataset=locked)
+        # Rows that were merged into another dataset stay there, without the file that they came from.
+        Example.objects.filter(source__in=imports).exclude(dataset=locked).update(source=None)
+        changes = Change.objects.filter(dataset=locked)
         reports = CheckReport.objects.filter(dataset=locked)
         findings = Finding.objects.filter(report__in=reports)
         for rows in (
@@ -86,6 +146,8 @@ def dataset_delete(*, dataset: Dataset, actor: User) -> None:
             reports,
             Decision.objects.filter(dataset=locked),
             ExampleFacts.objects.filter(example__dataset=locked),
+            ChangeRow.objects.filter(change__in=changes),
+            changes,
             Example.objects.filter(dataset=locked),
             ImportRow.objects.filter(import_record__in=imports),
             ImportProblem.objects.filter(import_record__in=imports),

@@ -14,7 +14,7 @@ from apps.datasets.formats import FileError
 from apps.datasets.import_files import reading_of, suggestion_for
 from apps.datasets.mapping import RowMapping
 from apps.datasets.models import Dataset, Import, ImportProblem, ImportRow, ImportState
-from apps.datasets.services.datasets import dataset_delete
+from apps.datasets.services.datasets import dataset_purge
 from apps.operations.services import operation_start
 
 CHECK_KIND = "datasets.check_import"
@@ -164,7 +164,7 @@ def import_discard(*, import_record: Import, actor: User) -> None:
         dataset = import_record.dataset
         alone = not dataset.imports.exclude(pk=import_record.pk).exists()
         if alone and not dataset.example_count and not dataset.versions.exists():
-            dataset_delete(dataset=dataset, actor=actor)
+            dataset_purge(dataset=dataset, actor=actor)
 
 
 def staged_rows_delete(import_record: Import) -> None:

@@ -21,7 +21,7 @@ from apps.datasets.chat_rows import answer_of
 from apps.datasets.groups import group_of
 from apps.datasets.manifest import ManifestRow, manifest_hash
 from apps.datasets.models import Version, VersionState
-from apps.datasets.selectors import chat_line, head_of, made_payload
+from apps.datasets.selectors import chat_line, head_of, made_payload, tested_rows_of
 from apps.datasets.selectors_checks import clusters_for_freezing
 from apps.datasets.services.apart import reporting_apart
 from apps.datasets.splits import SPLITS, SplitResult, SplitRow, assign_splits
@@ -64,8 +64,9 @@ def version_freeze(*, version: Version, progress: Progress) -> None:
     tokenizer, why_unknown = tokenizer_of(version.dataset.project.base_model)
     with reporting_apart(progress) as report, transaction.atomic():
         rows = _Rows(clusters=clusters_for_freezing(version.dataset))
+        tested = _tested_before(version)
         for batch in _example_batches(version):
-            _take(rows, batch, version.group_path, tokenizer)
+            _take(rows, batch, version.group_path, tokenizer, tested)
             report(len(rows))
         report(len(rows), total=len(rows), message="Dividing the rows")
         result = assign_splits(
@@ -89,13 +90,31 @@ def version_freeze_stopped(*, version: Version, operation: Operation) -> None:
     transition(version, VersionState.FAILED, error=error)
 
 
-def _example_batches(version: Version) -> Iterator[list[tuple[int, str, str, Any, str | None]]]:
+@dataclass(frozen=True)
+class _Tested:
+    """Rows that frozen versions of the dataset tested on: by their key, and by their content should they come again."""
+
+    keys: set[int] = field(default_factory=set)
+    contents: set[str] = field(default_factory=set)
+
+
+def _tested_before(version: Version) -> _Tested:
+    if version.test_release_reason:
+        return _Tested()
+    tested = _Tested()
+    for key, content_hash in tested_rows_of(version.dataset).iterator(chunk_size=BATCH):
+        tested.keys.add(key)
+        tested.contents.add(content_hash)
+    return tested
+
+
+def _example_batches(version: Version) -> Iterator[list[tuple[int, int, str, str, Any, str | None]]]:
     """All rows by one statement, so of one moment, in the order in which they came."""
     rows = (
         head_of(version.dataset)
-        .order_by("pk")
+        .order_by("key")
         .annotate(made=made_payload())
-        .values_list("pk", "content_hash", "split", "raw", "made")
+        .values_list("pk", "key", "content_hash", "split", "raw", "made")
         .iterator(chunk_size=BATCH)
     )
     while batch := list(islice(rows, BATCH)):
@@ -104,12 +123,13 @@ def _example_batches(version: Version) -> Iterator[list[tuple[int, str, str, Any
 
 def _take(
     rows: _Rows,
-    batch: list[tuple[int, str, str, Any, str | None]],
+    batch: list[tuple[int, int, str, str, Any, str | None]],
     group_path: str,
     tokenizer: ChatTokenizer | None,
+    tested: _Tested,
 ) -> None:
     chats = []
-    for pk, content_hash, split, raw, made in batch:
+    for pk, key, content_hash, split, raw, made in batch:
         line = chat_line(raw, made)
         payload = msgspec.json.decode(line)
         messages = payload["messages"]
@@ -121,6 +141,7 @@ def _take(
                 rows.answers.setdefault(answer, answer),
                 group_of(payload, group_path),
                 rows.clusters.get(pk, ""),
+                key in tested.keys or content_hash in tested.contents,
             )
         )
         rows.given_splits.append(split)
@@ -196,7 +217,9 @@ def _close(version: Version, rows: _Rows, result: SplitResult, progress: Progres
         actor=progress.operation.actor,
         action="version.frozen",
         target=version,
-        data={"manifest_hash": identity, "rows": len(rows), "seed": version.seed} | sizes,
+        data={"manifest_hash": identity, "rows": len(rows), "seed": version.seed}
+        | ({"test_released": version.test_release_reason} if version.test_release_reason else {})
+        | sizes,
     )
 
 
@@ -223,6 +246,7 @@ def _statistics(rows: _Rows, result: SplitResult, why_unknown: str) -> dict[str,
         "clusters": len({row.cluster for row in rows.split_rows if row.cluster}),
         "rows_in_clusters": sum(1 for row in rows.split_rows if row.cluster),
         "units": result.units,
+        "held_in_test": result.held,
         "strata": result.strata,
         "system_prompts": len(rows.system_prompts - {0}),
     }

@@ -23,6 +23,7 @@ def version_freeze_request(
     group_path: str = "",
     keeps_splits: bool = False,
     note: str = "",
+    test_release_reason: str = "",
     number: int | None = None,
     actor: User | None,
 ) -> Version:
@@ -53,6 +54,7 @@ def version_freeze_request(
             group_path=group_path,
             keeps_splits=keeps_splits,
             note=note,
+            test_release_reason=test_release_reason,
             created_by=actor,
         )
         _start(version, actor)

@@ -1,7 +1,18 @@
 """Pages of the Data stage, by what they are about."""
 
+from apps.datasets.views.changes import (
+    change,
+    change_rows,
+    delete_filter,
+    merge,
+    repeat_change,
+    restore_version,
+    save_filter,
+    undo_change,
+)
 from apps.datasets.views.checks import checks, finding, version_checks
-from apps.datasets.views.datasets import delete, detail, edit, example, index, sample
+from apps.datasets.views.comparisons import compare_versions
+from apps.datasets.views.datasets import delete, detail, edit, index, restore_dataset, sample, trash
 from apps.datasets.views.imports import (
     check_again,
     commit,
@@ -12,6 +23,7 @@ from apps.datasets.views.imports import (
     upload,
 )
 from apps.datasets.views.mapping import delete_mapping, mapping
+from apps.datasets.views.rows import add_row, bring_back_row, edit_row, example, remove_row, tag_row
 from apps.datasets.views.versions import (
     delete_version,
     download,
@@ -23,6 +35,22 @@ from apps.datasets.views.versions import (
 )
 
 __all__ = [
+    "add_row",
+    "bring_back_row",
+    "change",
+    "change_rows",
+    "compare_versions",
+    "delete_filter",
+    "edit_row",
+    "merge",
+    "remove_row",
+    "repeat_change",
+    "restore_dataset",
+    "restore_version",
+    "trash",
+    "save_filter",
+    "tag_row",
+    "undo_change",
     "check_again",
     "checks",
     "commit",

@@ -160,7 +160,7 @@ def _rows(found: Finding, rows: list[FindingRow], decisions: dict[str, Decision]
     shown: list[dict[str, Any]] = []
     previous = 0
     for row in rows:
-        payload = msgspec.json.decode(bytes(row.example.raw)) if row.example else {}
+        payload = msgspec.json.decode(row.example.chat_line) if row.example else {}
         parts = parts_of(payload)
         shown.append(
             {

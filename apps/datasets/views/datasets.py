@@ -1,7 +1,8 @@
 """The index of a project's data, a dataset with its rows, one row."""
 
-import json
+from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 from django.conf import settings
 from django.contrib import messages
@@ -12,22 +13,23 @@ from django.urls import reverse
 
 from apps.accounts.permissions import Permission
 from apps.core.http import render_partial
-from apps.datasets.chat_rows import rejected_of
+from apps.core.pagination import keyset_page
 from apps.datasets.forms import DatasetForm
-from apps.datasets.models import Dataset
+from apps.datasets.models import Dataset, Split
+from apps.datasets.row_filters import NO_SPLIT, RowFilter
 from apps.datasets.selectors import (
+    changes_of,
+    common_answers_of,
     datasets_of,
     datasets_with_versions,
-    examples_of,
+    deleted_datasets_of,
     examples_page,
     imports_of,
-    neighbours_of,
     open_imports_of,
-    same_content_ids,
-    version_rows_with,
+    sources_of,
 )
-from apps.datasets.selectors_checks import latest_report
-from apps.datasets.services import dataset_delete, dataset_update
+from apps.datasets.selectors_checks import finding_names, latest_report
+from apps.datasets.services import DAYS_IN_TRASH, dataset_delete, dataset_restore, dataset_update
 from apps.projects.access import ProjectRequest, project_view
 
 VERSIONS_SHOWN = 5
@@ -46,7 +48,12 @@ def dataset_tabs(dataset: Dataset, current: str) -> list[dict[str, object]]:
     url = dataset.get_absolute_url()
     tabs: list[dict[str, object]] = [
         {"label": label, "url": f"{url}?tab={key}" if key != "rows" else url, "current": key == current}
-        for key, label in (("rows", "Rows"), ("versions", "Versions"), ("imports", "Imports"))
+        for key, label in (
+            ("rows", "Rows"),
+            ("versions", "Versions"),
+            ("changes", "Changes"),
+            ("imports", "Imports"),
+        )
     ]
     tabs.insert(1, {"label": "Checks", "url": f"{url}checks/", "current": current == "checks"})
     return tabs
@@ -63,6 +70,7 @@ def index(request: ProjectRequest) -> HttpResponse:
         "datasets": datasets,
         "imports": list(open_imports_of(request.project)[:IMPORTS_SHOWN]),
         "versions_shown": VERSIONS_SHOWN,
+        "deleted_count": deleted_datasets_of(request.project).count(),
         "has_sample": sample_file().is_file(),
     }
     return render_partial(request, "datasets/index.html", context, partials=["open-imports"])
@@ -85,40 +93,53 @@ def sample(request: ProjectRequest) -> HttpResponseBase:
 
 @project_view(Permission.VIEW)
 def detail(request: ProjectRequest, pk: int) -> HttpResponse:
-    """A dataset: its rows with search, its versions or its imports."""
+    """A dataset: its rows with filters, its versions, what was done to it, or its imports."""
     dataset = get_object_or_404(datasets_of(request.project), pk=pk)
     dataset.project = request.project
     tab = request.GET.get("tab", "rows")
-    if tab not in ("rows", "versions", "imports"):
+    if tab not in ("rows", "versions", "changes", "imports"):
         tab = "rows"
     context = {
         "dataset": dataset,
         "tab": tab,
         "tabs": dataset_tabs(dataset, tab),
         "breadcrumbs": data_crumbs(request, (dataset.name, "")),
-        "words": request.GET.get("q", ""),
         "may_delete": not dataset.versions.exists(),
         "report": latest_report(dataset),
     }
     if tab == "versions":
-        versions = list(dataset.versions.defer("statistics"))
+        versions = list(dataset.versions.defer("statistics").select_related("created_by"))
         for version in versions:
             version.dataset = dataset
         context["versions"] = versions
+    elif tab == "changes":
+        context["page"] = keyset_page(
+            changes_of(request.project).filter(dataset=dataset), request.GET, descending=True
+        )
     elif tab == "imports":
         context["imports"] = list(imports_of(request.project).filter(dataset=dataset).order_by("-pk")[:100])
     else:
-        source = (
-            imports_of(request.project).filter(dataset=dataset, pk=_number(request, "source") or 0).first()
-        )
-        context["source"] = source
-        context["page"] = examples_page(dataset, request.GET, source_id=source.pk if source else None)
+        context |= _rows_context(request, dataset)
     return render_partial(request, "datasets/detail.html", context, partials=["rows"])
 
 
-def _number(request: ProjectRequest, name: str) -> int | None:
-    text = request.GET.get(name, "")
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else None
+def _rows_context(request: ProjectRequest, dataset: Dataset) -> dict[str, Any]:
+    wanted = RowFilter.of(request.GET)
+    sources = list(sources_of(dataset))
+    source = next((each for each in sources if each.pk == wanted.source), None)
+    findings = finding_names(dataset)
+    return {
+        "wanted": wanted,
+        "conditions": wanted.conditions(
+            source.file_name if source else "", dict(findings).get(wanted.finding, "")
+        ),
+        "sources": sources,
+        "findings": findings,
+        "saved_filters": list(dataset.saved_filters.all()),
+        "answers": common_answers_of(dataset),
+        "split_choices": [*Split.choices, (NO_SPLIT, "No split given")],
+        "page": examples_page(dataset, request.GET, wanted),
+    }
 
 
 @project_view(Permission.EDIT_DATA, methods=("GET", "POST"))
@@ -139,38 +160,25 @@ def edit(request: ProjectRequest, pk: int) -> HttpResponse:
 def delete(request: ProjectRequest, pk: int) -> HttpResponse:
     dataset = get_object_or_404(datasets_of(request.project), pk=pk)
     dataset_delete(dataset=dataset, actor=request.user)
-    messages.success(request, f"“{dataset.name}” is deleted.")
+    messages.success(request, f"“{dataset.name}” is in the trash for {DAYS_IN_TRASH} days.")
     return redirect("datasets:index", request.workspace.slug, request.project.slug)
 
 
 @project_view(Permission.VIEW)
-def example(request: ProjectRequest, pk: int) -> HttpResponse:
-    """One row: the conversation, where it came from, which versions hold it."""
-    found = get_object_or_404(examples_of(request.project).defer("text", "words"), pk=pk)
-    dataset = get_object_or_404(datasets_of(request.project), pk=found.dataset_id)
-    dataset.project = request.project
-    found.dataset = dataset
-    words, source_id = request.GET.get("q", ""), _number(request, "source")
-    source = imports_of(request.project).filter(pk=found.source_id).first() if found.source_id else None
-    raw = bytes(found.raw).decode("utf-8")
-    rejected = rejected_of(found.payload)
-    shown = ("messages", "rejected") if rejected else ("messages",)
-    others = {name: value for name, value in found.payload.items() if name not in shown}
+def trash(request: ProjectRequest) -> HttpResponse:
+    """Deleted datasets, until they are removed for good."""
+    deleted = deleted_datasets_of(request.project)
     context = {
-        "example": found,
-        "dataset": dataset,
-        "source": source,
-        "raw": raw,
-        "rejected": rejected,
-        "raw_bytes": len(found.raw),
-        "others": json.dumps(others, ensure_ascii=False, indent=2) if others else "",
-        "version_rows": version_rows_with(found),
-        "same": same_content_ids(found),
-        "neighbours": neighbours_of(found, words=words, source_id=source_id),
-        "query": request.GET.urlencode(),
-        "words": words,
-        "breadcrumbs": data_crumbs(
-            request, (dataset.name, dataset.get_absolute_url()), (f"Row {found.pk}", "")
-        ),
+        "datasets": [(each, each.deleted_at + timedelta(days=DAYS_IN_TRASH)) for each in deleted],
+        "days": DAYS_IN_TRASH,
+        "breadcrumbs": data_crumbs(request, ("Trash", "")),
     }
-    return render(request, "datasets/example.html", context)
+    return render(request, "datasets/trash.html", context)
+
+
+@project_view(Permission.EDIT_DATA, methods=("POST",))
+def restore_dataset(request: ProjectRequest, pk: int) -> HttpResponse:
+    dataset = get_object_or_404(deleted_datasets_of(request.project), pk=pk)
+    dataset_restore(dataset=dataset, actor=request.user)
+    messages.success(request, f"“{dataset.name}” is back, with all its rows.")
+    return redirect(dataset)

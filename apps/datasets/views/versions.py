@@ -1,5 +1,6 @@
 """A version: how it is frozen, what it holds, how to get it out."""
 
+from dataclasses import replace
 from typing import Any
 
 from django.contrib import messages
@@ -13,18 +14,22 @@ from apps.datasets.charts import answer_rows, bars_of, split_segments
 from apps.datasets.forms import FreezeForm
 from apps.datasets.manifest import manifest_lines
 from apps.datasets.models import Split, Version, VersionState
+from apps.datasets.row_filters import NO_SPLIT, RowFilter
 from apps.datasets.selectors import (
+    common_answers_of,
     datasets_of,
     given_splits_of,
     group_paths_of,
     identical_versions,
     next_version_number,
+    sources_of,
+    tested_rows_of,
     version_manifest_rows,
     version_rows_jsonl,
     version_rows_page,
     versions_of,
 )
-from apps.datasets.selectors_checks import latest_report
+from apps.datasets.selectors_checks import finding_names, latest_report
 from apps.datasets.services import version_delete, version_freeze_again, version_freeze_request
 from apps.datasets.statistics import size_advice
 from apps.datasets.views.datasets import data_crumbs
@@ -40,6 +45,7 @@ def freeze(request: ProjectRequest, pk: int) -> HttpResponse:
         request.POST or None,
         group_paths=group_paths_of(dataset),
         given=given_splits_of(dataset),
+        was_tested=tested_rows_of(dataset).exists(),
         initial={"number": next_version_number(dataset)},
     )
     if request.method == "POST" and form.is_valid():
@@ -52,6 +58,7 @@ def freeze(request: ProjectRequest, pk: int) -> HttpResponse:
             group_path=wanted["group_path"],
             keeps_splits=wanted.get("keeps_splits", False),
             note=wanted["note"],
+            test_release_reason=form.test_release_reason,
             number=wanted["number"],
             actor=request.user,
         )
@@ -61,15 +68,26 @@ def freeze(request: ProjectRequest, pk: int) -> HttpResponse:
     return render(request, "datasets/freeze.html", context, status=422 if form.errors else 200)
 
 
-def version_tabs(version: Version, current: str) -> list[dict[str, object]]:
+def version_tabs(version: Version, current: str, query: str = "") -> list[dict[str, object]]:
     url = version.get_absolute_url()
+    more = f"&{query}" if query else ""
     sizes = {"train": version.train_count, "validation": version.validation_count, "test": version.test_count}
     tabs: list[dict[str, object]] = [{"label": "Overview", "url": url, "current": current == ""}]
     tabs.append(
-        {"label": "All rows", "url": f"{url}rows/", "count": version.row_count, "current": current == "all"}
+        {
+            "label": "All rows",
+            "url": f"{url}rows/?{query}",
+            "count": version.row_count,
+            "current": current == "all",
+        }
     )
     tabs += [
-        {"label": label, "url": f"{url}rows/?split={key}", "count": sizes[key], "current": current == key}
+        {
+            "label": label,
+            "url": f"{url}rows/?split={key}{more}",
+            "count": sizes[key],
+            "current": current == key,
+        }
         for key, label in Split.choices
     ]
     tabs.append({"label": "Checks", "url": f"{url}checks/", "current": current == "checks"})
@@ -117,15 +135,21 @@ def version(request: ProjectRequest, pk: int) -> HttpResponse:
 @project_view(Permission.VIEW)
 def version_rows(request: ProjectRequest, pk: int) -> HttpResponse:
     found = _frozen(request, pk)
-    split = request.GET.get("split", "")
-    if split not in Split.values:
-        split = ""
+    wanted = replace(RowFilter.of(request.GET), removed=False)
+    wanted = replace(wanted, split="") if wanted.split == NO_SPLIT else wanted
+    kept = replace(wanted, split="").query
+    findings = finding_names(found.dataset, found)
     context = {
         "version": found,
         "dataset": found.dataset,
-        "split": split,
-        "tabs": version_tabs(found, split or "all"),
-        "page": version_rows_page(found, split or None, request.GET),
+        "split": wanted.split,
+        "wanted": wanted,
+        "conditions": wanted.conditions(finding_title=dict(findings).get(wanted.finding, "")),
+        "findings": findings,
+        "answers": common_answers_of(found.dataset),
+        "sources": list(sources_of(found.dataset)),
+        "tabs": version_tabs(found, wanted.split or "all", kept),
+        "page": version_rows_page(found, wanted, request.GET),
         "breadcrumbs": _crumbs(request, found),
     }
     return render_partial(request, "datasets/version_rows.html", context, partials=["rows"])
