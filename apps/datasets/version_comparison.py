@@ -81,13 +81,17 @@ def answers_moved(before: Version, after: Version) -> list[AnswerShare]:
 
 
 def _counts(version: Version) -> dict[str, int]:
-    return {each["answer"]: each["rows"] for each in version.statistics["answers"]["answers"]}
+    return {each["answer"]: each["rows"] for each in _listed(version).get("answers") or ()}
 
 
 def _rows(counts: Mapping[str, int], answer: str, version: Version) -> int | None:
     if answer in counts:
         return counts[answer]
-    return 0 if version.statistics["answers"]["distinct"] == len(counts) else None
+    return 0 if _listed(version).get("distinct") == len(counts) else None
+
+
+def _listed(version: Version) -> Mapping[str, Any]:
+    return version.statistics.get("answers") or {}
 
 
 def _at(statistics: Mapping[str, Any], path: tuple[str, ...]) -> float | int | None:

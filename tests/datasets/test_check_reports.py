@@ -20,7 +20,7 @@ from apps.datasets.models import (
 )
 from apps.datasets.selectors import head_of
 from apps.datasets.selectors_checks import is_current, latest_report
-from apps.datasets.services import checks_request, dataset_delete, finding_decide
+from apps.datasets.services import checks_request, dataset_delete, dataset_purge, finding_decide
 from apps.operations.models import Operation, OperationState
 from apps.operations.services import operation_cancel
 from tests.datasets.conftest import lines, row, url
@@ -238,8 +238,9 @@ def test_a_dataset_goes_with_its_reports(dataset_of, check, people):
     dataset = dataset_of(lines(*PLAIN, *FAULTS))
     check(dataset)
     dataset_delete(dataset=dataset, actor=people.rob)
+    dataset_purge(dataset=dataset, actor=people.rob)
     connection.check_constraints()
-    assert not Dataset.objects.exists()
+    assert not Dataset.with_deleted.exists()
     assert not ExampleFacts.objects.exists()
     assert not CheckReport.objects.exists()
 

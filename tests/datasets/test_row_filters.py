@@ -4,7 +4,7 @@ import pytest
 from django.db import connection
 from django.http import QueryDict
 
-from apps.datasets.models import Dataset, Example
+from apps.datasets.models import CheckReport, Dataset, Example, Finding, FindingRow
 from apps.datasets.row_filters import RowFilter
 from apps.datasets.row_finding import count_rows, find_ids
 from apps.datasets.services import dataset_create
