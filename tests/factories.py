@@ -62,6 +62,7 @@ def things(*, project: Project, people: Any) -> dict[str, Any]:
         "example": Example.objects.filter(dataset=dataset).values_list("pk", flat=True).first(),
         "version": version.pk,
         "split": "train",
+        "kind": "csv",
         "job": world.tuned.training_job.pk,
         "model": world.tuned.pk,
         "variant": comparison.candidate_id,

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
 
 from apps.artifacts.models import Blob, BlobChunk
 
@@ -18,10 +18,15 @@ def blob_store(*, content: Iterable[bytes], content_type: str = "application/oct
     blob = Blob.objects.create(content_type=content_type)
     digest = hashlib.sha256()
     size = 0
-    for index, chunk in enumerate(_rechunk(content)):
-        digest.update(chunk)
-        size += len(chunk)
-        BlobChunk.objects.create(blob=blob, index=index, data=chunk)
+    try:
+        for index, chunk in enumerate(_rechunk(content)):
+            digest.update(chunk)
+            size += len(chunk)
+            BlobChunk.objects.create(blob=blob, index=index, data=chunk)
+    except Exception:  # the stream broke off: what came of it belongs to nothing
+        if not connection.needs_rollback:
+            blob.delete()
+        raise
     sha256 = digest.hexdigest()
     try:
         with transaction.atomic():

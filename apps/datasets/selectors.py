@@ -12,6 +12,7 @@ from django.db.models.functions import Cast, Left
 
 from apps.core.canonical import canonical_json
 from apps.core.pagination import KeysetPage, keyset_page
+from apps.datasets.exports import ExportRow
 from apps.datasets.groups import GroupPath, group_paths
 from apps.datasets.manifest import ManifestRow
 from apps.datasets.models import (
@@ -81,6 +82,8 @@ def saved_mappings_of(project: Project) -> QuerySet[SavedMapping]:
 
 def earlier_imports_of_file(import_record: Import) -> list[Import]:
     """Imports of the very same bytes that came before, in any dataset of the project."""
+    if import_record.blob_id is None:
+        return []
     return list(
         imports_of(import_record.dataset.project)
         .filter(blob_id=import_record.blob_id, pk__lt=import_record.pk)
@@ -298,6 +301,13 @@ def version_row_payloads(version: Version, split: str | None = None) -> Iterator
     for position, example_id, content_hash, group, raw, made in _version_pages(version, split, *fields):
         payload = msgspec.json.decode(raw if made is None else made)
         yield VersionRowPayload(position, example_id, content_hash, group, payload)
+
+
+def version_export_rows(version: Version, split: str | None = None) -> Iterator[ExportRow]:
+    """The rows to be written in another form, in order; of one split or of all."""
+    for position, row_split, raw, made in _version_pages(version, split, "split", "example__raw", "made"):
+        line = chat_line(raw, made)
+        yield ExportRow(position, row_split, line, msgspec.json.decode(line))
 
 
 def version_manifest_rows(version: Version) -> Iterator[ManifestRow]:

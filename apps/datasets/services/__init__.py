@@ -6,6 +6,12 @@ from apps.datasets.services.import_checking import (
     import_check_stopped,
 )
 from apps.datasets.services.import_committing import import_commit, import_commit_stopped
+from apps.datasets.services.import_fetching import (
+    import_fetch,
+    import_fetch_stopped,
+    import_from_path,
+    import_from_url,
+)
 from apps.datasets.services.import_rejects import import_rejected_rows, rejected_file_name
 from apps.datasets.services.imports import (
     MAPPABLE,
@@ -33,6 +39,10 @@ __all__ = [
     "import_commit_stopped",
     "import_create",
     "import_discard",
+    "import_fetch",
+    "import_fetch_stopped",
+    "import_from_path",
+    "import_from_url",
     "import_map",
     "import_rejected_rows",
     "import_upload",
