@@ -6,12 +6,13 @@ from urllib.parse import unquote, urlsplit
 
 from django import forms
 from django.conf import settings
+from django.db.models import QuerySet
 from django.utils.html import escape
 
 from apps.core.formatting import format_bytes, format_number
 from apps.datasets.groups import GroupPath
 from apps.datasets.mapping import PLACEHOLDER, TEMPLATE, RowMapping
-from apps.datasets.models import Dataset
+from apps.datasets.models import Dataset, Upload
 from apps.datasets.presets import PRESETS
 from apps.projects.models import Project
 
@@ -74,9 +75,27 @@ class UploadForm(_IntoForm):
         },
     )
 
+    upload = forms.ModelChoiceField(Upload.objects.none(), required=False, widget=forms.HiddenInput)
+
+    def __init__(self, *args: Any, uploads: QuerySet[Upload], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        field = self.fields["upload"]
+        assert isinstance(field, forms.ModelChoiceField)
+        field.queryset = uploads
+        if self.data.get("upload"):  # its pieces are here already
+            self.fields["file"].required = False
+
+    def clean_upload(self) -> Upload | None:
+        upload: Upload | None = self.cleaned_data["upload"]
+        if upload is not None and not upload.is_whole:
+            raise forms.ValidationError(
+                f"{upload.file_name} has not come in completely. Upload it again: it goes on where it stopped."
+            )
+        return upload
+
     def clean_file(self) -> Any:
         file = self.cleaned_data["file"]
-        if file.size > settings.FTPORTAL_UPLOAD_LIMIT:
+        if file is not None and file.size > settings.FTPORTAL_UPLOAD_LIMIT:
             raise forms.ValidationError(
                 f"The file is {format_bytes(file.size)}; at most {format_bytes(settings.FTPORTAL_UPLOAD_LIMIT)} are"
                 " taken in one file. Split it and import the parts into one dataset."
@@ -84,7 +103,10 @@ class UploadForm(_IntoForm):
         return file
 
     def _file_name(self, cleaned: dict[str, Any]) -> str | None:
-        return cleaned["file"].name if "file" in cleaned else None
+        upload, file = cleaned.get("upload"), cleaned.get("file")
+        if upload is not None:
+            return str(upload.file_name)
+        return None if file is None else str(file.name)
 
 
 class FetchForm(_IntoForm):

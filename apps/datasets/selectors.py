@@ -10,6 +10,7 @@ import msgspec
 from django.db.models import Case, CharField, Count, F, Func, Max, Prefetch, QuerySet, TextField, Value, When
 from django.db.models.functions import Cast, Left
 
+from apps.accounts.models import User
 from apps.core.canonical import canonical_json
 from apps.core.pagination import KeysetPage, keyset_page
 from apps.datasets.exports import ExportRow
@@ -23,6 +24,7 @@ from apps.datasets.models import (
     ImportState,
     SavedMapping,
     Split,
+    Upload,
     Version,
     VersionRow,
     VersionState,
@@ -74,6 +76,11 @@ def imports_of(project: Project) -> QuerySet[Import]:
 def open_imports_of(project: Project) -> QuerySet[Import]:
     """Imports that somebody must still decide about."""
     return imports_of(project).filter(state__in=Import.OPEN).order_by("-pk")
+
+
+def uploads_of(project: Project, user: User) -> QuerySet[Upload]:
+    """What this person is uploading."""
+    return Upload.objects.filter(project=project, created_by=user).select_related("blob")
 
 
 def saved_mappings_of(project: Project) -> QuerySet[SavedMapping]:

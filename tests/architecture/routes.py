@@ -62,6 +62,8 @@ EXPECTED: dict[str, Expected] = {
     "datasets:index": Expected(VIEWER),
     "datasets:sample": Expected(VIEWER),
     "datasets:upload": Expected(REVIEWER, BOTH),
+    "datasets:begin_upload": Expected(REVIEWER, POST),
+    "datasets:upload_piece": Expected(REVIEWER, POST, pk="upload"),
     "datasets:fetch": Expected(REVIEWER, POST),
     "datasets:import": Expected(VIEWER, pk="import"),
     "datasets:mapping": Expected(REVIEWER, BOTH, pk="import"),

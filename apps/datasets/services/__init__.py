@@ -10,6 +10,7 @@ from apps.datasets.services.import_fetching import (
     import_fetch,
     import_fetch_stopped,
     import_from_path,
+    import_from_upload,
     import_from_url,
 )
 from apps.datasets.services.import_rejects import import_rejected_rows, rejected_file_name
@@ -23,11 +24,13 @@ from apps.datasets.services.imports import (
     import_upload,
 )
 from apps.datasets.services.saved_mappings import mapping_delete, mapping_save
+from apps.datasets.services.uploads import PIECE_BYTES, upload_begin, upload_receive
 from apps.datasets.services.version_freezing import version_freeze, version_freeze_stopped
 from apps.datasets.services.versions import version_delete, version_freeze_again, version_freeze_request
 
 __all__ = [
     "MAPPABLE",
+    "PIECE_BYTES",
     "dataset_create",
     "dataset_delete",
     "dataset_update",
@@ -42,6 +45,7 @@ __all__ = [
     "import_fetch",
     "import_fetch_stopped",
     "import_from_path",
+    "import_from_upload",
     "import_from_url",
     "import_map",
     "import_rejected_rows",
@@ -49,6 +53,8 @@ __all__ = [
     "mapping_delete",
     "mapping_save",
     "rejected_file_name",
+    "upload_begin",
+    "upload_receive",
     "version_delete",
     "version_freeze",
     "version_freeze_again",

@@ -9,14 +9,14 @@ from django.conf import settings
 from django.db import transaction
 
 from apps.accounts.models import User
-from apps.artifacts.storage import blob_store
+from apps.artifacts.storage import blob_complete, blob_store
 from apps.audit.services import record
 from apps.core.allowed_directory import open_below
-from apps.core.errors import PortalError
+from apps.core.errors import ConflictError, PortalError
 from apps.core.formatting import format_bytes
 from apps.core.outgoing import checked_url, fetching
 from apps.core.states import transition
-from apps.datasets.models import Dataset, Import, ImportState
+from apps.datasets.models import Dataset, Import, ImportState, Upload
 from apps.datasets.services.imports import import_look, short_name, start_fetch
 from apps.operations.models import Operation, OperationState
 from apps.operations.progress import Progress
@@ -38,19 +38,29 @@ def import_from_path(*, dataset: Dataset, path: str, actor: User | None) -> Impo
     return _create(dataset, PurePosixPath(path).name, path, actor)
 
 
-def _create(dataset: Dataset, name: str, place: str, actor: User | None) -> Import:
+def import_from_upload(*, dataset: Dataset, upload: Upload, actor: User | None) -> Import:
+    """Queue the import of a file whose pieces are all here. Raises `ConflictError` when some are missing."""
+    if not upload.is_whole:
+        raise ConflictError(f"{upload.file_name} has not come in completely. Upload it again: it goes on.")
+    return _create(dataset, upload.file_name, "", actor, upload)
+
+
+def _create(
+    dataset: Dataset, name: str, place: str, actor: User | None, upload: Upload | None = None
+) -> Import:
     with transaction.atomic():
         record_ = Import.objects.create(
             dataset=dataset,
             state=ImportState.FETCHING,
             file_name=short_name(name),
             fetched_from=place,
+            upload=upload,
             created_by=actor,
         )
         record(
             workspace=dataset.project.workspace,
             actor=actor,
-            action="import.fetch_requested",
+            action="import.uploaded" if upload else "import.fetch_requested",
             target=record_,
             data={"dataset": dataset.pk, "from": place},
         )
@@ -62,19 +72,21 @@ def import_fetch(*, import_record: Import, progress: Progress) -> None:
     """Get the file and go on as after an upload. Without effect on an import that has its file."""
     if import_record.state != ImportState.FETCHING:
         return
-    with _opened(import_record) as (chunks, size):
-        progress.report(
-            0,
-            total=None if size is None else -(-size // REPORTED_BYTES),
-            unit="kB",
-            message="Fetching the file",
-        )
-        blob = blob_store(content=_reported(chunks, progress))
+    upload = import_record.upload
+    if upload is not None:
+        _announce(progress, upload.size, "Reading what was uploaded")
+        blob = blob_complete(blob=upload.blob, read=lambda chunks: _reported(chunks, progress))
+    else:
+        with _opened(import_record) as (chunks, size):
+            _announce(progress, size, "Fetching the file")
+            blob = blob_store(content=_reported(chunks, progress))
     if not blob.size:
         raise PortalError("The file is empty: it has no bytes at all.")
     progress.check()
     with transaction.atomic():
-        transition(import_record, ImportState.RECEIVED, blob=blob)
+        transition(import_record, ImportState.RECEIVED, blob=blob, upload=None)
+        if upload is not None:
+            upload.delete()
         record(
             workspace=import_record.dataset.project.workspace,
             actor=progress.operation.actor,
@@ -83,6 +95,11 @@ def import_fetch(*, import_record: Import, progress: Progress) -> None:
             data={"sha256": blob.sha256, "bytes": blob.size},
         )
         import_look(import_record=import_record, actor=progress.operation.actor)
+
+
+def _announce(progress: Progress, size: int | None, message: str) -> None:
+    total = None if size is None else -(-size // REPORTED_BYTES)
+    progress.report(0, total=total, unit="kB", message=message)
 
 
 def import_fetch_stopped(*, import_record: Import, operation: Operation) -> None:

@@ -12,6 +12,7 @@ from apps.datasets.views.imports import (
     upload,
 )
 from apps.datasets.views.mapping import delete_mapping, mapping
+from apps.datasets.views.uploads import begin_upload, upload_piece
 from apps.datasets.views.versions import (
     delete_version,
     download,
@@ -25,6 +26,7 @@ from apps.datasets.views.versions import (
 )
 
 __all__ = [
+    "begin_upload",
     "check_again",
     "commit",
     "delete",
@@ -48,6 +50,7 @@ __all__ = [
     "report",
     "sample",
     "upload",
+    "upload_piece",
     "version",
     "version_rows",
 ]

@@ -23,7 +23,7 @@ from apps.datasets.import_files import blob_of, mapping_of
 from apps.datasets.models import Import, ImportRow, ImportState
 from apps.datasets.presets import PRESETS
 from apps.datasets.problems import CODE_TITLES, FILE_CODES
-from apps.datasets.selectors import earlier_imports_of_file, imports_of, problems_page
+from apps.datasets.selectors import earlier_imports_of_file, imports_of, problems_page, uploads_of
 from apps.datasets.services import (
     MAPPABLE,
     dataset_create,
@@ -31,6 +31,7 @@ from apps.datasets.services import (
     import_commit_request,
     import_discard,
     import_from_path,
+    import_from_upload,
     import_from_url,
     import_rejected_rows,
     import_upload,
@@ -51,13 +52,23 @@ def upload(request: ProjectRequest) -> HttpResponse:
     """Choose a file; it is stored as a stream and checked in the background."""
     _refuse_too_large(request)
     data, files = (request.POST, request.FILES) if request.method == "POST" else (None, None)
-    form = UploadForm(data, files, project=request.project, initial={"dataset": request.GET.get("dataset")})
+    form = UploadForm(
+        data,
+        files,
+        project=request.project,
+        uploads=uploads_of(request.project, request.user),
+        initial={"dataset": request.GET.get("dataset")},
+    )
     if request.method == "POST" and form.is_valid():
         file = form.cleaned_data["file"]
         dataset = form.cleaned_data["dataset"] or dataset_create(
             project=request.project, name=form.cleaned_data["name"], actor=request.user
         )
         dataset.project = request.project
+        if form.cleaned_data["upload"]:
+            return redirect(
+                import_from_upload(dataset=dataset, upload=form.cleaned_data["upload"], actor=request.user)
+            )
         record = import_upload(
             dataset=dataset, file_name=file.name, content=file.chunks(1024 * 1024), actor=request.user
         )
@@ -101,7 +112,8 @@ def fetch(request: ProjectRequest) -> HttpResponse:
             return redirect(record)
         except PortalError as error:
             form.add_error("place", error.message)
-    return _upload_page(request, UploadForm(project=request.project), form)
+    blank = UploadForm(project=request.project, uploads=uploads_of(request.project, request.user))
+    return _upload_page(request, blank, form)
 
 
 def place_of(record: Import) -> str:
