@@ -117,3 +117,20 @@ def test_ten_rows_by_hand():
 def test_shares_beyond_the_whole_are_refused():
     with pytest.raises(ValueError, match="exceed"):
         split(rows_of(10), validation=0.6, test=0.6)
+
+
+def test_given_splits_stay_and_carry_over_to_the_same_content_and_group():
+    rows = [
+        SplitRow("a", "x"),
+        SplitRow("b", "x", "g"),
+        SplitRow("a", "x"),
+        SplitRow("c", "y", "g"),
+        *(SplitRow(f"n{number}", "y") for number in range(10)),
+    ]
+    given = ["test", "validation", "", ""] + [""] * 10
+    result = assign_splits(rows, seed=1, validation_share=0.1, test_share=0.1, given=given)
+    assert result.splits[:4] == ["test", "validation", "test", "validation"]
+    rest = assign_splits(rows[4:], seed=1, validation_share=0.1, test_share=0.1)
+    assert result.splits[4:] == rest.splits
+    everything = assign_splits(rows[:2], seed=1, validation_share=0.5, test_share=0.4, given=["test", "test"])
+    assert everything.splits == ["test", "test"]

@@ -16,7 +16,9 @@ ROWS = lines(*(row(f"Ticket {number} " + "x" * 30_000) for number in range(150))
 
 def begin(browser, project, size=None, name="rows.jsonl"):
     size = size or len(ROWS)
-    return browser.post(url("begin_upload", project), {"name": name, "size": size, "modified": "1700000000000"})
+    return browser.post(
+        url("begin_upload", project), {"name": name, "size": size, "modified": "1700000000000"}
+    )
 
 
 def send(browser, state, offset: int, data: bytes):
