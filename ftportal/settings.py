@@ -1,5 +1,6 @@
 """Django's settings, all from the environment; docs/operations.md lists every variable."""
 
+import os
 from pathlib import Path
 
 from csp.constants import NONE, SELF, UNSAFE_INLINE
@@ -33,6 +34,8 @@ FTPORTAL_INFERENCE_TOKEN = ENVIRONMENT.inference_token
 FTPORTAL_UPLOAD_LIMIT = UPLOAD_LIMIT_MB * 1024 * 1024
 FTPORTAL_EXPANSION_LIMIT = env_int("FTPORTAL_EXPANSION_LIMIT_MB", default=20_480, minimum=1) * 1024 * 1024
 FTPORTAL_LINE_LIMIT = env_int("FTPORTAL_LINE_LIMIT_KB", default=1000, minimum=1) * 1000
+FTPORTAL_ALLOW_PRIVATE_URLS = env_bool("FTPORTAL_ALLOW_PRIVATE_URLS", default=False)
+FTPORTAL_IMPORT_DIRECTORY = os.environ.get("FTPORTAL_IMPORT_DIRECTORY", "")
 FTPORTAL_DEMO = BASE_DIR / "demo"
 FTPORTAL_BASE_MODEL = str(BASE_DIR / "demo" / "models" / "ftportal-tiny")
 FTPORTAL_HEARTBEAT_SECONDS = env_int("FTPORTAL_HEARTBEAT_SECONDS", default=5, minimum=1)

@@ -25,6 +25,7 @@ from apps.datasets.services import (
     dataset_delete,
     filter_save,
     row_add,
+    upload_begin,
     version_freeze_request,
 )
 from apps.operations.models import Operation, OperationState
@@ -96,6 +97,9 @@ def things(*, project: Project, people: Any) -> dict[str, Any]:
         "api_key": key.pk,
         "operation": operation.pk,
         "import": imported.pk,
+        "upload": upload_begin(
+            project=project, file_name="a.jsonl", size=5, modified="", actor=people.rob
+        ).pk,
         "saved_mapping": SavedMapping.objects.create(project=project, name="Ours", mapping={}).pk,
         "dataset": dataset.pk,
         "deleted_dataset": deleted.pk,
@@ -106,6 +110,7 @@ def things(*, project: Project, people: Any) -> dict[str, Any]:
         "example": Example.objects.filter(dataset=dataset).values_list("pk", flat=True).first(),
         "version": version.pk,
         "split": "train",
+        "kind": "csv",
         "job": world.tuned.training_job.pk,
         "model": world.tuned.pk,
         "variant": comparison.candidate_id,

@@ -2,11 +2,11 @@
 
 import hashlib
 import io
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
 
 from apps.artifacts.models import Blob, BlobChunk
 
@@ -18,11 +18,46 @@ def blob_store(*, content: Iterable[bytes], content_type: str = "application/oct
     blob = Blob.objects.create(content_type=content_type)
     digest = hashlib.sha256()
     size = 0
-    for index, chunk in enumerate(_rechunk(content)):
+    try:
+        for index, chunk in enumerate(_rechunk(content)):
+            digest.update(chunk)
+            size += len(chunk)
+            BlobChunk.objects.create(blob=blob, index=index, data=chunk)
+    except Exception:  # the stream broke off: what came of it belongs to nothing
+        if not connection.needs_rollback:
+            blob.delete()
+        raise
+    return _close(blob, digest.hexdigest(), size)
+
+
+def blob_begin(*, content_type: str = "application/octet-stream") -> Blob:
+    """An empty blob whose bytes come in by `blob_append`; unknown to everybody until `blob_complete`."""
+    return Blob.objects.create(content_type=content_type)
+
+
+def blob_append(*, blob: Blob, offset: int, data: bytes) -> int:
+    """Add bytes at the end, in whole chunks but for the last; where the end is now."""
+    if offset % CHUNK_BYTES:
+        raise ValueError("Bytes can only be added behind a whole chunk.")
+    pieces = [data[start : start + CHUNK_BYTES] for start in range(0, len(data), CHUNK_BYTES)]
+    first = offset // CHUNK_BYTES
+    BlobChunk.objects.bulk_create(
+        [BlobChunk(blob=blob, index=first + index, data=piece) for index, piece in enumerate(pieces)]
+    )
+    return offset + len(data)
+
+
+def blob_complete(*, blob: Blob, read: Callable[[Iterator[bytes]], Iterator[bytes]] = iter) -> Blob:
+    """Close a blob whose bytes are all there; `read` sees them pass. The same bytes are kept once."""
+    digest = hashlib.sha256()
+    size = 0
+    for chunk in read(blob_read(blob)):
         digest.update(chunk)
         size += len(chunk)
-        BlobChunk.objects.create(blob=blob, index=index, data=chunk)
-    sha256 = digest.hexdigest()
+    return _close(blob, digest.hexdigest(), size)
+
+
+def _close(blob: Blob, sha256: str, size: int) -> Blob:
     try:
         with transaction.atomic():
             Blob.objects.filter(pk=blob.pk).update(sha256=sha256, size=size)

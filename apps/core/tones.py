@@ -3,9 +3,9 @@
 NEUTRAL, WORKING, ATTENTION, DONE, FAILED = "neutral", "working", "attention", "done", "failed"
 
 _TONES = {
-    WORKING: "active cancelling checking evaluating freezing importing in_progress loading preparing resuming running "
-    "saving scoring starting stopping submitting training working",
-    ATTENTION: "attention expired needs_attention needs_decision needs_review paused stale stalled warning",
+    WORKING: "active cancelling checking evaluating fetching freezing importing in_progress loading preparing "
+    "resuming running saving scoring starting stopping submitting training working",
+    ATTENTION: "attention expired needs_attention needs_decision needs_review paused stale stalled unmapped warning",
     DONE: "accepted approved complete completed done finished frozen ok passed ready succeeded supported valid won",
     FAILED: "broken error failed invalid lost refused rejected unreachable",
 }

@@ -2,6 +2,7 @@
 
 from pathlib import PurePath
 from typing import Any, ClassVar
+from urllib.parse import unquote, urlsplit
 
 from django import forms
 from django.conf import settings
@@ -11,7 +12,7 @@ from django.utils.html import escape
 from apps.core.formatting import format_bytes, format_number
 from apps.datasets.groups import GroupPath
 from apps.datasets.mapping import PLACEHOLDER, TEMPLATE, RowMapping
-from apps.datasets.models import ChangeAction, Dataset
+from apps.datasets.models import ChangeAction, Dataset, Upload
 from apps.datasets.presets import PRESETS
 from apps.datasets.row_edits import PLACES
 from apps.datasets.row_filters import TAG_CHARACTERS
@@ -23,16 +24,9 @@ KEEP_CHOICES = [
 ]
 
 
-class UploadForm(forms.Form):
-    """A file, into a dataset that exists or into a new one."""
+class _IntoForm(forms.Form):
+    """Into a dataset that exists or into a new one; `_file_name` is what the latter is called after."""
 
-    file = forms.FileField(
-        max_length=255,
-        error_messages={
-            "required": "Choose a file first.",
-            "empty": "The file is empty: it has no bytes at all. Nothing was imported.",
-        },
-    )
     dataset = forms.ModelChoiceField(
         Dataset.objects.none(), required=False, empty_label="A new dataset", label="Into"
     )
@@ -50,19 +44,14 @@ class UploadForm(forms.Form):
         assert isinstance(field, forms.ModelChoiceField)
         field.queryset = self._datasets
 
-    def clean_file(self) -> Any:
-        file = self.cleaned_data["file"]
-        if file.size > settings.FTPORTAL_UPLOAD_LIMIT:
-            raise forms.ValidationError(
-                f"The file is {format_bytes(file.size)}; at most {format_bytes(settings.FTPORTAL_UPLOAD_LIMIT)} are"
-                " taken in one file. Split it and import the parts into one dataset."
-            )
-        return file
+    def _file_name(self, cleaned: dict[str, Any]) -> str | None:
+        raise NotImplementedError
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}
-        if cleaned.get("dataset") is None and "file" in cleaned:
-            name = (cleaned.get("name") or PurePath(cleaned["file"].name).stem).strip()[:80] or "Dataset"
+        file_name = self._file_name(cleaned)
+        if cleaned.get("dataset") is None and file_name is not None:
+            name = (cleaned.get("name") or _stem(file_name)).strip()[:80] or "Dataset"
             if self._datasets.filter(name=name).exists():
                 self.add_error(
                     "name",
@@ -70,6 +59,84 @@ class UploadForm(forms.Form):
                 )
             cleaned["name"] = name
         return cleaned
+
+
+def _stem(file_name: str) -> str:
+    path = PurePath(file_name)
+    return PurePath(path.stem).stem if path.suffix in (".gz", ".gzip", ".zst", ".zstd") else path.stem
+
+
+class UploadForm(_IntoForm):
+    """A file from the person's machine."""
+
+    file = forms.FileField(
+        max_length=255,
+        error_messages={
+            "required": "Choose a file first.",
+            "empty": "The file is empty: it has no bytes at all. Nothing was imported.",
+        },
+    )
+
+    upload = forms.ModelChoiceField(Upload.objects.none(), required=False, widget=forms.HiddenInput)
+
+    def __init__(self, *args: Any, uploads: QuerySet[Upload], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        field = self.fields["upload"]
+        assert isinstance(field, forms.ModelChoiceField)
+        field.queryset = uploads
+        if self.data.get("upload"):  # its pieces are here already
+            self.fields["file"].required = False
+
+    def clean_upload(self) -> Upload | None:
+        upload: Upload | None = self.cleaned_data["upload"]
+        if upload is not None and not upload.is_whole:
+            raise forms.ValidationError(
+                f"{upload.file_name} has not come in completely. Upload it again: it goes on where it stopped."
+            )
+        return upload
+
+    def clean_file(self) -> Any:
+        file = self.cleaned_data["file"]
+        if file is not None and file.size > settings.FTPORTAL_UPLOAD_LIMIT:
+            raise forms.ValidationError(
+                f"The file is {format_bytes(file.size)}; at most {format_bytes(settings.FTPORTAL_UPLOAD_LIMIT)} are"
+                " taken in one file. Split it and import the parts into one dataset."
+            )
+        return file
+
+    def _file_name(self, cleaned: dict[str, Any]) -> str | None:
+        upload, file = cleaned.get("upload"), cleaned.get("file")
+        if upload is not None:
+            return str(upload.file_name)
+        return None if file is None else str(file.name)
+
+
+class FetchForm(_IntoForm):
+    """A file that the server gets by itself."""
+
+    place = forms.CharField(
+        max_length=2000,
+        label="Address",
+        widget=forms.TextInput(attrs={"placeholder": "https://example.org/rows.jsonl", "inputmode": "url"}),
+        error_messages={"required": "Give the address of a file."},
+    )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, auto_id="fetch_%s", **kwargs)
+        self.order_fields(["place"])
+        if settings.FTPORTAL_IMPORT_DIRECTORY:
+            place = self.fields["place"]
+            place.label = "Address or path"
+            place.help_text = "An https address, or a path in the import directory of this server."
+
+    @property
+    def is_url(self) -> bool:
+        return "://" in self.cleaned_data["place"] or not settings.FTPORTAL_IMPORT_DIRECTORY
+
+    def _file_name(self, cleaned: dict[str, Any]) -> str | None:
+        if "place" not in cleaned:
+            return None
+        return unquote(PurePath(urlsplit(cleaned["place"]).path).name) or "download"
 
 
 class MappingForm(forms.Form):

@@ -29,6 +29,32 @@ class ImportState(models.TextChoices):
     FAILED = "failed", "Failed"
 
 
+class Upload(TimeStampedModel):
+    """A file that is coming in from a browser in pieces; it goes on where it stopped, also days later."""
+
+    project = models.ForeignKey(Project, models.CASCADE, related_name="uploads")
+    created_by = models.ForeignKey(User, models.CASCADE, related_name="+")
+    file_name = models.CharField(max_length=255)
+    size = models.BigIntegerField(help_text="Bytes of the whole file.")
+    modified = models.CharField(max_length=40, help_text="When the file was changed, as the browser says.")
+    received = models.BigIntegerField(default=0, help_text="Bytes that are here.")
+    blob = models.ForeignKey(Blob, models.PROTECT, related_name="+")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["project", "created_by", "file_name", "size", "modified"], name="one_upload_per_file"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.file_name
+
+    @property
+    def is_whole(self) -> bool:
+        return self.received == self.size
+
+
 class Import(TimeStampedModel):
     """One uploaded file on its way in: staged and checked first, then committed or discarded as a whole."""
 
@@ -66,6 +92,9 @@ class Import(TimeStampedModel):
     file_name = models.CharField(max_length=200)
     blob = models.ForeignKey(
         Blob, models.PROTECT, null=True, related_name="+", help_text="Null: not fetched yet."
+    )
+    upload = models.ForeignKey(
+        Upload, models.SET_NULL, null=True, related_name="+", help_text="The pieces that the file comes in."
     )
     fetched_from = models.CharField(
         max_length=2000, blank=True, help_text="The address, or the path in the operator's import directory."

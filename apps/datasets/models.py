@@ -275,6 +275,7 @@ from apps.datasets.import_models import (  # noqa: E402
     ImportRow,
     ImportState,
     SavedMapping,
+    Upload,
 )
 from apps.datasets.report_models import (  # noqa: E402
     CheckReport,
@@ -307,6 +308,7 @@ __all__ = [
     "SavedMapping",
     "Severity",
     "Split",
+    "Upload",
     "Version",
     "VersionDiff",
     "VersionRow",

@@ -30,6 +30,8 @@ FILE_CODES = {
     "indented_json_file": "Indented JSON",
     "not_json_lines": "Not JSON lines",
     "bad_header": "Header unusable",
+    "damaged_archive": "File damaged",
+    "expands_too_far": "Unpacks too far",
 }
 
 CODE_TITLES = {
@@ -55,8 +57,6 @@ CODE_TITLES = {
     "no_answer": "No answer",
     "answer_not_last": "Answer not last",
     "refused_by_database": "Can't be stored",
-    "damaged_archive": "File damaged",
-    "expands_too_far": "Unpacks too far",
     "broken_list": "List broken off",
     "ragged_row": "Number of columns",
     "unclosed_quote": "Quote not closed",

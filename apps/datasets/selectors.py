@@ -26,8 +26,10 @@ from django.db.models import (
 from django.db.models.fields.json import KeyTextTransform
 from django.db.models.functions import Cast, Left
 
+from apps.accounts.models import User
 from apps.core.canonical import canonical_json
 from apps.core.pagination import KeysetPage, keyset_page
+from apps.datasets.exports import ExportRow
 from apps.datasets.groups import GroupPath, group_paths
 from apps.datasets.manifest import ManifestRow
 from apps.datasets.models import (
@@ -41,6 +43,7 @@ from apps.datasets.models import (
     ImportState,
     SavedMapping,
     Split,
+    Upload,
     Version,
     VersionDiff,
     VersionRow,
@@ -104,12 +107,19 @@ def open_imports_of(project: Project) -> QuerySet[Import]:
     return imports_of(project).filter(state__in=Import.OPEN).order_by("-pk")
 
 
+def uploads_of(project: Project, user: User) -> QuerySet[Upload]:
+    """What this person is uploading."""
+    return Upload.objects.filter(project=project, created_by=user).select_related("blob")
+
+
 def saved_mappings_of(project: Project) -> QuerySet[SavedMapping]:
     return SavedMapping.objects.filter(project=project)
 
 
 def earlier_imports_of_file(import_record: Import) -> list[Import]:
     """Imports of the very same bytes that came before, in any dataset of the project."""
+    if import_record.blob_id is None:
+        return []
     return list(
         imports_of(import_record.dataset.project)
         .filter(blob_id=import_record.blob_id, pk__lt=import_record.pk)
@@ -364,6 +374,13 @@ def version_row_payloads(version: Version, split: str | None = None) -> Iterator
     for position, example_id, content_hash, group, raw, made in _version_pages(version, split, *fields):
         payload = msgspec.json.decode(raw if made is None else made)
         yield VersionRowPayload(position, example_id, content_hash, group, payload)
+
+
+def version_export_rows(version: Version, split: str | None = None) -> Iterator[ExportRow]:
+    """The rows to be written in another form, in order; of one split or of all."""
+    for position, row_split, raw, made in _version_pages(version, split, "split", "example__raw", "made"):
+        line = chat_line(raw, made)
+        yield ExportRow(position, row_split, line, msgspec.json.decode(line))
 
 
 def version_manifest_rows(version: Version) -> Iterator[ManifestRow]:

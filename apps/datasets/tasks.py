@@ -12,6 +12,8 @@ from apps.datasets.services import (
     import_check_stopped,
     import_commit,
     import_commit_stopped,
+    import_fetch,
+    import_fetch_stopped,
     trash_empty,
     version_freeze,
     version_freeze_stopped,
@@ -44,6 +46,17 @@ def _check_stopped(operation: Operation) -> None:
 def check_import(operation: Operation, progress: Progress) -> None:
     if import_record := _import_of(operation):
         import_check(import_record=import_record, progress=progress)
+
+
+def _fetch_stopped(operation: Operation) -> None:
+    if import_record := _import_of(operation):
+        import_fetch_stopped(import_record=import_record, operation=operation)
+
+
+@operation_kind("datasets.fetch_import", queue="default", on_stopped=_fetch_stopped)
+def fetch_import(operation: Operation, progress: Progress) -> None:
+    if import_record := _import_of(operation):
+        import_fetch(import_record=import_record, progress=progress)
 
 
 def _commit_stopped(operation: Operation) -> None:

@@ -68,14 +68,14 @@
   // A plain form is sent once; its buttons come back when the browser restores the page.
   doc.addEventListener("submit", (event) => {
     const form = event.target;
-    if (event.defaultPrevented || form.method !== "post" || form.dataset.upload !== undefined) return;
-    if (form.dataset.sent) return event.preventDefault();
-    form.dataset.sent = "yes";
+    if (event.defaultPrevented || form.method !== "post" || form.hasAttribute("data-upload")) return;
+    if (form.hasAttribute("data-sent")) return event.preventDefault();
+    form.setAttribute("data-sent", "");
     event.submitter?.setAttribute("aria-busy", "true");
   });
   window.addEventListener("pageshow", () => {
     for (const form of doc.querySelectorAll("form[data-sent]")) {
-      delete form.dataset.sent;
+      form.removeAttribute("data-sent");
       for (const button of form.querySelectorAll("[aria-busy]")) button.removeAttribute("aria-busy");
     }
   });

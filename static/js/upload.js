@@ -1,5 +1,6 @@
 /* Uploads with progress: <form data-upload> with an upload zone inside. The server answers as it does to a plain form:
-   a redirect on success, or 422 with the form again. Without JavaScript the form is simply posted. */
+   a redirect on success, or 422 with the form again. Without JavaScript the form is simply posted.
+   Attributes, not `form.dataset`: a field called "dataset" hides that. */
 (() => {
   "use strict";
 
@@ -60,13 +61,14 @@
     if (!event.lengthComputable) return;
     const share = event.loaded / event.total;
     const seconds = (performance.now() - startedAt) / 1000;
-    const left = seconds > 1 && share > 0 ? (seconds / share) * (1 - share) : null;
+    const sent = event.loaded - (event.skipped ?? 0); // what an earlier attempt sent says nothing about the speed
+    const left = seconds > 1 && sent > 0 ? (seconds / sent) * (event.total - event.loaded) : null;
     bar.hidden = false;
     bar.setAttribute("aria-valuenow", String(Math.round(share * 100)));
     fill.style.width = `${(share * 100).toFixed(1)}%`;
     figures.textContent =
       `${readable(event.loaded)} of ${readable(event.total)}` +
-      (seconds > 1 ? ` · ${readable(event.loaded / seconds)}/s` : "") +
+      (seconds > 1 ? ` · ${readable(sent / seconds)}/s` : "") +
       (left !== null && left >= 1 ? ` · about ${Math.ceil(left)} s left` : "");
     if (share === 1) say(zone, "Uploaded. The server is reading it…");
   }
@@ -102,22 +104,53 @@
     return `The server met an error while it read the file. Nothing was saved; try again.${suffix}`;
   }
 
-  function send(form, zone, submitter) {
+  /** A large file goes in pieces first, which survives a lost connection; then the form is sent without it. */
+  async function sendPieces(form, zone, submitter, file) {
+    const { cancel } = parts(zone);
+    const buttons = [...form.querySelectorAll("button[type=submit]")];
+    const startedAt = performance.now();
+    const stop = new AbortController();
+    let first = null;
+    form.setAttribute("data-uploading", "");
+    for (const button of buttons) button.disabled = true;
+    cancel.hidden = false;
+    cancel.onclick = () => stop.abort();
+    say(zone, "Uploading…");
+    try {
+      const upload = await window.ftportal.uploadPieces(form.getAttribute("data-upload-pieces"), file, stop.signal, (loaded) => {
+        first ??= loaded;
+        showProgress(zone, { lengthComputable: true, loaded, total: file.size, skipped: first }, startedAt);
+      });
+      send(form, zone, submitter, upload);
+    } catch (error) {
+      form.removeAttribute("data-uploading");
+      cancel.hidden = true;
+      for (const button of buttons) button.disabled = false;
+      if (error.name === "AbortError") say(zone, "Stopped. Upload the file again to go on where it stopped.");
+      else say(zone, error.message, true);
+    }
+  }
+
+  function send(form, zone, submitter, upload = null) {
     const { cancel } = parts(zone);
     const request = new XMLHttpRequest();
     const startedAt = performance.now();
     const buttons = [...form.querySelectorAll("button[type=submit]")];
     const finish = () => {
-      delete form.dataset.uploading;
+      form.removeAttribute("data-uploading");
       cancel.hidden = true;
       for (const button of buttons) button.disabled = false;
     };
     const body = new FormData(form);
+    if (upload !== null) {
+      body.delete(parts(zone).input.name);
+      body.set("upload", upload);
+    }
     if (submitter?.name) body.append(submitter.name, submitter.value);
     request.open("POST", form.action);
     request.setRequestHeader("HX-Request", "true"); // a redirect comes as a header, so its message is not spent here
     request.setRequestHeader("X-CSRFToken", window.ftportal?.csrfToken?.() ?? "");
-    request.upload.addEventListener("progress", (event) => showProgress(zone, event, startedAt));
+    if (upload === null) request.upload.addEventListener("progress", (event) => showProgress(zone, event, startedAt));
     request.addEventListener("load", () => {
       const target = request.getResponseHeader("HX-Redirect") ?? request.getResponseHeader("HX-Location");
       if (target) return window.location.assign(target);
@@ -138,11 +171,11 @@
       describe(zone);
       say(zone, "Cancelled. Nothing was saved.");
     });
-    form.dataset.uploading = "yes";
+    form.setAttribute("data-uploading", "");
     for (const button of buttons) button.disabled = true;
     cancel.hidden = false;
     cancel.onclick = () => request.abort();
-    say(zone, "Uploading…");
+    if (upload === null) say(zone, "Uploading…");
     request.send(body);
   }
 
@@ -153,12 +186,16 @@
   document.addEventListener("submit", (event) => {
     const form = event.target;
     const zone = form.querySelector?.("[data-upload-zone]");
-    if (form.dataset.upload === undefined || !zone) return;
+    if (!form.hasAttribute?.("data-upload") || !zone) return;
     const chosen = parts(zone).input.files.length > 0;
     if (!chosen) return; // another way in, such as pasted text
     event.preventDefault();
-    if (form.dataset.uploading) return;
-    if (describe(zone)) send(form, zone, event.submitter);
+    if (form.hasAttribute("data-uploading")) return;
+    if (!describe(zone)) return;
+    const files = parts(zone).input.files;
+    const inPieces = form.getAttribute("data-upload-pieces") && files.length === 1 && files[0].size > window.ftportal?.piecesFrom;
+    if (inPieces) sendPieces(form, zone, event.submitter, files[0]);
+    else send(form, zone, event.submitter);
   });
 
   for (const type of ["dragenter", "dragover", "dragleave", "drop"]) {

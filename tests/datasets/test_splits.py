@@ -137,3 +137,20 @@ def test_without_a_test_share_only_what_was_tested_on_is_in_test():
     marked = [replace(row, tested=index < 30) for index, row in enumerate(rows_of(300, answers=3))]
     result = assign_splits(marked, seed=7, validation_share=0.1, test_share=0.0)
     assert [index for index, name in enumerate(result.splits) if name == "test"] == list(range(30))
+
+
+def test_given_splits_stay_and_carry_over_to_the_same_content_and_group():
+    rows = [
+        SplitRow("a", "x"),
+        SplitRow("b", "x", "g"),
+        SplitRow("a", "x"),
+        SplitRow("c", "y", "g"),
+        *(SplitRow(f"n{number}", "y") for number in range(10)),
+    ]
+    given = ["test", "validation", "", ""] + [""] * 10
+    result = assign_splits(rows, seed=1, validation_share=0.1, test_share=0.1, given=given)
+    assert result.splits[:4] == ["test", "validation", "test", "validation"]
+    rest = assign_splits(rows[4:], seed=1, validation_share=0.1, test_share=0.1)
+    assert result.splits[4:] == rest.splits
+    everything = assign_splits(rows[:2], seed=1, validation_share=0.5, test_share=0.4, given=["test", "test"])
+    assert everything.splits == ["test", "test"]

@@ -5,6 +5,7 @@ import csv
 import itertools
 import json
 import re
+from collections.abc import Iterable
 
 from apps.datasets.file_kinds import HEAD_BYTES, unusable_file
 from apps.datasets.formats.csv_reader import csv_header
@@ -13,7 +14,7 @@ from apps.datasets.formats.parquet_reader import parquet_columns
 from apps.datasets.formats.reading import CSV, EXPORT, JSON, JSON_LINES, PARQUET, Reading
 from apps.datasets.formats.records import FileError
 from apps.datasets.formats.source import SIGNATURES, Source
-from apps.datasets.problems import RowProblem, excerpt
+from apps.datasets.problems import RowProblem
 
 DELIMITERS = (",", "\t", ";", "|")
 ROW_KEYS = frozenset({"messages", "conversations", "conversation", "prompt", "chosen", "rejected", "tools"})
@@ -60,9 +61,9 @@ def _text(head: bytes, source: Source, compression: str, file_name: str, limit: 
     return Reading(JSON_LINES, compression, has_byte_order_mark=has_mark)
 
 
-def _head(chunks: "itertools.chain[bytes] | object") -> bytes:
+def _head(chunks: Iterable[bytes]) -> bytes:
     head = bytearray()
-    for chunk in chunks:  # type: ignore[attr-defined]
+    for chunk in chunks:
         head += chunk
         if len(head) >= HEAD_BYTES:
             break
@@ -110,7 +111,3 @@ def _delimiter(text: bytes, file_name: str) -> str:
         if even * 2 > len(rows) and len(rows[0]) > most:
             best, most = delimiter, len(rows[0])
     return best or _ENDINGS.get(_ending(file_name), "")
-
-
-def no_rows(text: str) -> RowProblem:
-    return RowProblem("not_json_lines", "No line begins with an object.", excerpt=excerpt(text))

@@ -310,6 +310,26 @@ class Migration(migrations.Migration):
             },
         ),
         migrations.CreateModel(
+            name='Upload',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('created_at', models.DateTimeField(auto_now_add=True)),
+                ('updated_at', models.DateTimeField(auto_now=True)),
+                ('file_name', models.CharField(max_length=255)),
+                ('size', models.BigIntegerField(help_text='Bytes of the whole file.')),
+                ('modified', models.CharField(help_text='When the file was changed, as the browser says.', max_length=40)),
+                ('received', models.BigIntegerField(default=0, help_text='Bytes that are here.')),
+                ('blob', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='artifacts.blob')),
+                ('created_by', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='+', to=settings.AUTH_USER_MODEL)),
+                ('project', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='uploads', to='projects.project')),
+            ],
+        ),
+        migrations.AddField(
+            model_name='import',
+            name='upload',
+            field=models.ForeignKey(help_text='The pieces that the file comes in.', null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to='datasets.upload'),
+        ),
+        migrations.CreateModel(
             name='Version',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
@@ -413,10 +433,6 @@ class Migration(migrations.Migration):
             model_name='findingrow',
             index=models.Index(fields=['finding', 'item'], name='finding_item'),
         ),
-        migrations.AddConstraint(
-            model_name='import',
-            constraint=models.CheckConstraint(condition=models.Q(('state__in', ['fetching', 'received', 'unmapped', 'checking', 'checked', 'committing', 'committed', 'discarded', 'failed'])), name='import_state_known'),
-        ),
         migrations.AddIndex(
             model_name='example',
             index=models.Index(condition=models.Q(('row__isnull', False)), fields=['row'], name='example_forms'),
@@ -480,6 +496,14 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name='savedmapping',
             constraint=models.UniqueConstraint(fields=('project', 'name'), name='saved_mapping_name_unique'),
+        ),
+        migrations.AddConstraint(
+            model_name='upload',
+            constraint=models.UniqueConstraint(fields=('project', 'created_by', 'file_name', 'size', 'modified'), name='one_upload_per_file'),
+        ),
+        migrations.AddConstraint(
+            model_name='import',
+            constraint=models.CheckConstraint(condition=models.Q(('state__in', ['fetching', 'received', 'unmapped', 'checking', 'checked', 'committing', 'committed', 'discarded', 'failed'])), name='import_state_known'),
         ),
         migrations.AddConstraint(
             model_name='version',

@@ -26,6 +26,13 @@ from apps.datasets.services.import_checking import (
     import_check_stopped,
 )
 from apps.datasets.services.import_committing import import_commit, import_commit_stopped
+from apps.datasets.services.import_fetching import (
+    import_fetch,
+    import_fetch_stopped,
+    import_from_path,
+    import_from_upload,
+    import_from_url,
+)
 from apps.datasets.services.import_rejects import import_rejected_rows, rejected_file_name
 from apps.datasets.services.imports import (
     MAPPABLE,
@@ -46,6 +53,7 @@ from apps.datasets.services.rows import (
     row_tag,
 )
 from apps.datasets.services.saved_mappings import mapping_delete, mapping_save
+from apps.datasets.services.uploads import PIECE_BYTES, upload_begin, upload_receive
 from apps.datasets.services.version_diffing import version_diff
 from apps.datasets.services.version_freezing import version_freeze, version_freeze_stopped
 from apps.datasets.services.versions import version_delete, version_freeze_again, version_freeze_request
@@ -63,6 +71,7 @@ __all__ = [
     "checks_request",
     "checks_run",
     "checks_stopped",
+    "PIECE_BYTES",
     "dataset_create",
     "dataset_delete",
     "dataset_purge",
@@ -79,6 +88,11 @@ __all__ = [
     "import_commit_stopped",
     "import_create",
     "import_discard",
+    "import_fetch",
+    "import_fetch_stopped",
+    "import_from_path",
+    "import_from_upload",
+    "import_from_url",
     "import_map",
     "import_rejected_rows",
     "import_upload",
@@ -93,6 +107,8 @@ __all__ = [
     "row_remove",
     "row_tag",
     "trash_empty",
+    "upload_begin",
+    "upload_receive",
     "version_delete",
     "version_diff",
     "version_freeze",

@@ -17,6 +17,7 @@ from apps.datasets.models import Dataset, Import, ImportProblem, ImportRow, Impo
 from apps.datasets.services.datasets import dataset_purge
 from apps.operations.services import operation_start
 
+FETCH_KIND = "datasets.fetch_import"
 CHECK_KIND = "datasets.check_import"
 COMMIT_KIND = "datasets.commit_import"
 NAME_CHARACTERS = 200
@@ -109,10 +110,15 @@ def import_map(*, import_record: Import, mapping: RowMapping, actor: User | None
 
 
 def import_check_again(*, import_record: Import, actor: User) -> None:
-    """Queue the check of a file whose check failed or was cancelled; it goes on where it stopped."""
+    """Queue the check of a file whose check failed or was cancelled; it goes on where it stopped. A file that could not
+    be fetched is fetched again."""
     if import_record.state != ImportState.FAILED:
         raise ConflictError(f"{import_record.file_name} needs no other check. Reload the page.")
     with transaction.atomic():
+        if import_record.blob_id is None:
+            transition(import_record, ImportState.FETCHING, error="")
+            start_fetch(import_record, actor)
+            return
         transition(import_record, ImportState.CHECKING, error="")
         _start_check(import_record, actor)
 
@@ -170,6 +176,17 @@ def import_discard(*, import_record: Import, actor: User) -> None:
 def staged_rows_delete(import_record: Import) -> None:
     rows = ImportRow.objects.filter(import_record=import_record)
     rows._raw_delete(rows.db)  # no other table refers to staged rows
+
+
+def start_fetch(import_record: Import, actor: User | None) -> None:
+    operation_start(
+        workspace=import_record.dataset.project.workspace,
+        kind=FETCH_KIND,
+        subject=import_record,
+        title=f"Fetch {import_record.file_name}",
+        actor=actor,
+        url=import_record.get_absolute_url(),
+    )
 
 
 def _start_check(import_record: Import, actor: User | None) -> None:

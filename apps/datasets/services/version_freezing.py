@@ -17,7 +17,7 @@ from django.utils import timezone
 from apps.audit.services import record
 from apps.core.chat_tokens import ChatLength, ChatTokenizer, ChatTokensError
 from apps.core.states import transition
-from apps.datasets.chat_rows import answer_of
+from apps.datasets.chat_rows import answer_of, rejected_of
 from apps.datasets.groups import group_of
 from apps.datasets.manifest import ManifestRow, manifest_hash
 from apps.datasets.models import Version, VersionState
@@ -49,6 +49,7 @@ class _Rows:
     system_prompts: set[int] = field(default_factory=set)
     clusters: dict[int, str] = field(default_factory=dict)
     """Example -> the cluster of nearly the same questions that it is in, where the checks know it."""
+    preference_pairs: int = 0
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -148,6 +149,7 @@ def _take(
         rows.raw_hashes.append(hashlib.sha256(line).digest())
         rows.characters.append(sum(len(message.get("content") or "") for message in messages))
         rows.turns.append(sum(message["role"] == "assistant" for message in messages))
+        rows.preference_pairs += rejected_of(payload) is not None
         first = messages[0]
         rows.system_prompts.add(hash(first["content"]) if first["role"] in ("system", "developer") else 0)
         chats.append(messages)
@@ -248,6 +250,7 @@ def _statistics(rows: _Rows, result: SplitResult, why_unknown: str) -> dict[str,
         "units": result.units,
         "held_in_test": result.held,
         "strata": result.strata,
+        "preference_pairs": rows.preference_pairs,
         "system_prompts": len(rows.system_prompts - {0}),
     }
 

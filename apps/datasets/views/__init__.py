@@ -17,6 +17,7 @@ from apps.datasets.views.imports import (
     check_again,
     commit,
     discard,
+    fetch,
     original_file,
     rejected_lines,
     report,
@@ -24,9 +25,12 @@ from apps.datasets.views.imports import (
 )
 from apps.datasets.views.mapping import delete_mapping, mapping
 from apps.datasets.views.rows import add_row, bring_back_row, edit_row, example, remove_row, tag_row
+from apps.datasets.views.uploads import begin_upload, upload_piece
 from apps.datasets.views.versions import (
     delete_version,
     download,
+    export,
+    export_dataset,
     freeze,
     freeze_again,
     manifest,
@@ -51,6 +55,7 @@ __all__ = [
     "save_filter",
     "tag_row",
     "undo_change",
+    "begin_upload",
     "check_again",
     "checks",
     "commit",
@@ -63,6 +68,9 @@ __all__ = [
     "edit",
     "example",
     "finding",
+    "export",
+    "export_dataset",
+    "fetch",
     "freeze",
     "freeze_again",
     "index",
@@ -73,6 +81,7 @@ __all__ = [
     "report",
     "sample",
     "upload",
+    "upload_piece",
     "version",
     "version_checks",
     "version_rows",

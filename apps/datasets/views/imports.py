@@ -1,9 +1,11 @@
 """An import from the upload to the decision."""
 
+from pathlib import Path
 from typing import Any
 
 from django.conf import settings
 from django.contrib import messages
+from django.db import transaction
 from django.http import Http404, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
@@ -11,22 +13,26 @@ from django.urls import reverse
 
 from apps.accounts.permissions import Permission
 from apps.artifacts.storage import blob_read
+from apps.core.allowed_directory import files_below
 from apps.core.errors import PortalError
 from apps.core.formatting import format_bytes
 from apps.core.http import render_partial, stream_download
 from apps.datasets.formats import Reading
-from apps.datasets.forms import CommitForm, UploadForm
+from apps.datasets.forms import CommitForm, FetchForm, UploadForm
 from apps.datasets.import_files import blob_of, mapping_of
 from apps.datasets.models import Import, ImportRow, ImportState
 from apps.datasets.presets import PRESETS
 from apps.datasets.problems import CODE_TITLES, FILE_CODES
-from apps.datasets.selectors import earlier_imports_of_file, imports_of, problems_page
+from apps.datasets.selectors import earlier_imports_of_file, imports_of, problems_page, uploads_of
 from apps.datasets.services import (
     MAPPABLE,
     dataset_create,
     import_check_again,
     import_commit_request,
     import_discard,
+    import_from_path,
+    import_from_upload,
+    import_from_url,
     import_rejected_rows,
     import_upload,
     rejected_file_name,
@@ -46,25 +52,68 @@ def upload(request: ProjectRequest) -> HttpResponse:
     """Choose a file; it is stored as a stream and checked in the background."""
     _refuse_too_large(request)
     data, files = (request.POST, request.FILES) if request.method == "POST" else (None, None)
-    form = UploadForm(data, files, project=request.project, initial={"dataset": request.GET.get("dataset")})
+    form = UploadForm(
+        data,
+        files,
+        project=request.project,
+        uploads=uploads_of(request.project, request.user),
+        initial={"dataset": request.GET.get("dataset")},
+    )
     if request.method == "POST" and form.is_valid():
         file = form.cleaned_data["file"]
         dataset = form.cleaned_data["dataset"] or dataset_create(
             project=request.project, name=form.cleaned_data["name"], actor=request.user
         )
         dataset.project = request.project
+        if form.cleaned_data["upload"]:
+            return redirect(
+                import_from_upload(dataset=dataset, upload=form.cleaned_data["upload"], actor=request.user)
+            )
         record = import_upload(
             dataset=dataset, file_name=file.name, content=file.chunks(1024 * 1024), actor=request.user
         )
         return redirect(place_of(record))
+    fetch_form = FetchForm(project=request.project, initial={"dataset": request.GET.get("dataset")})
+    return _upload_page(request, form, fetch_form)
+
+
+def _upload_page(request: ProjectRequest, form: UploadForm, fetch_form: FetchForm) -> HttpResponse:
+    directory = settings.FTPORTAL_IMPORT_DIRECTORY
     context = {
         "form": form,
+        "fetch_form": fetch_form,
+        "files": list(files_below(Path(directory))) if directory else [],
         "breadcrumbs": data_crumbs(request, ("Import a file", "")),
         "upload_limit": settings.FTPORTAL_UPLOAD_LIMIT,
         "line_limit": settings.FTPORTAL_LINE_LIMIT,
         "has_sample": sample_file().is_file(),
     }
-    return render(request, "datasets/upload.html", context, status=422 if form.errors else 200)
+    status = 422 if form.errors or fetch_form.errors else 200
+    return render(request, "datasets/upload.html", context, status=status)
+
+
+@project_view(Permission.EDIT_DATA, methods=("POST",))
+def fetch(request: ProjectRequest) -> HttpResponse:
+    """Let the server get a file from an address, or from the operator's import directory."""
+    form = FetchForm(request.POST, project=request.project)
+    if form.is_valid():
+        place, is_url = form.cleaned_data["place"], form.is_url
+        try:
+            with transaction.atomic():
+                dataset = form.cleaned_data["dataset"] or dataset_create(
+                    project=request.project, name=form.cleaned_data["name"], actor=request.user
+                )
+                dataset.project = request.project
+                record = (
+                    import_from_url(dataset=dataset, url=place, actor=request.user)
+                    if is_url
+                    else import_from_path(dataset=dataset, path=place, actor=request.user)
+                )
+            return redirect(record)
+        except PortalError as error:
+            form.add_error("place", error.message)
+    blank = UploadForm(project=request.project, uploads=uploads_of(request.project, request.user))
+    return _upload_page(request, blank, form)
 
 
 def place_of(record: Import) -> str:
@@ -132,7 +181,8 @@ def _report_context(request: ProjectRequest, record: Import) -> dict[str, Any]:
         ),
     ]
     page = problems_page(record, request.GET)
-    file_problem = page.rows[0] if len(counts) == 1 and counts[0][0] in FILE_CODES and page.rows else None
+    is_whole_file = len(counts) == 1 and counts[0][0] in FILE_CODES and not record.row_count
+    file_problem = page.rows[0] if is_whole_file and page.rows else None
     preview = []
     if record.state == ImportState.CHECKED:
         rows = ImportRow.objects.filter(import_record=record).order_by("line").only("line", "payload")

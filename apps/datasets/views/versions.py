@@ -9,8 +9,11 @@ from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 
 from apps.accounts.permissions import Permission
+from apps.core.errors import ConflictError
 from apps.core.http import render_partial, stream_download
 from apps.datasets.charts import answer_rows, bars_of, split_segments
+from apps.datasets.export_folder import export_folder
+from apps.datasets.exports import FORMATS
 from apps.datasets.forms import FreezeForm
 from apps.datasets.manifest import manifest_lines
 from apps.datasets.models import Split, Version, VersionState
@@ -24,6 +27,7 @@ from apps.datasets.selectors import (
     next_version_number,
     sources_of,
     tested_rows_of,
+    version_export_rows,
     version_manifest_rows,
     version_rows_jsonl,
     version_rows_page,
@@ -121,6 +125,7 @@ def version(request: ProjectRequest, pk: int) -> HttpResponse:
             "segments": split_segments(found),
             "advice": size_advice(found.train_count, found.test_count),
             "answers": answer_rows(found.statistics["answers"]),
+            "has_pairs": found.statistics.get("preference_pairs", 0) > 0,
             "identical": identical_versions(found),
             "histograms": [
                 bars_of("Tokens a row", lengths["tokens"], "tokens"),
@@ -163,13 +168,59 @@ def _frozen(request: ProjectRequest, pk: int) -> Version:
 
 @project_view(Permission.VIEW)
 def download(request: ProjectRequest, pk: int, split: str) -> HttpResponseBase:
-    """The rows of a split, byte for byte as they were received."""
+    """The rows of a split as lines of chat; what was received as chat byte for byte."""
     found = _frozen(request, pk)
     if split not in (*Split.values, "all"):
         raise Http404("No such split")
     rows = version_rows_jsonl(found, None if split == "all" else split)
     name = f"{_file_stem(found)}-{split}.jsonl"
     return stream_download(request, rows, filename=name, content_type="application/x-ndjson")
+
+
+@project_view(Permission.VIEW)
+def export(request: ProjectRequest, pk: int, kind: str) -> HttpResponseBase:
+    """The rows in another form: of one split, or of all in the order of the manifest."""
+    found = get_object_or_404(versions_of(request.project).filter(state=VersionState.FROZEN), pk=pk)
+    wanted = FORMATS.get(kind)
+    split = request.GET.get("split", "") or None
+    if wanted is None or (split is not None and split not in Split.values):
+        raise Http404("No such export")
+    if kind == "preference" and not found.statistics.get("preference_pairs"):
+        raise ConflictError("No row of this version is a preference pair, so there is nothing to export.")
+    return stream_download(
+        request,
+        wanted.write(version_export_rows(found, split)),
+        filename=f"{_file_stem(found)}-{split or 'all'}-{kind}.{wanted.ending}",
+        content_type=wanted.content_type,
+    )
+
+
+@project_view(Permission.VIEW)
+def export_dataset(request: ProjectRequest, pk: int) -> HttpResponseBase:
+    """A Hugging Face dataset folder with card and manifest, in a ZIP that can be imported again."""
+    found = _frozen(request, pk)
+    assert found.frozen_at is not None
+    sizes = {"train": found.train_count, "validation": found.validation_count, "test": found.test_count}
+    about = {
+        "name": found.dataset.name,
+        "version": found.number,
+        "description": found.dataset.description,
+        "licence": found.dataset.licence,
+        "note": found.note,
+        "rows": found.row_count,
+        "splits": sizes,
+        "seed": found.seed,
+        "frozen_at": found.frozen_at.isoformat(timespec="seconds"),
+        "manifest_sha256": found.manifest_hash,
+    }
+    folder = export_folder(
+        about=about,
+        splits={split: version_rows_jsonl(found, split) for split in Split.values},
+        manifest=manifest_lines(version_manifest_rows(found)),
+    )
+    return stream_download(
+        request, folder, filename=f"{_file_stem(found)}.zip", content_type="application/zip"
+    )
 
 
 @project_view(Permission.VIEW)

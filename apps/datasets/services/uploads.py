@@ -1,0 +1,71 @@
+"""Files that come in from a browser in pieces."""
+
+from datetime import timedelta
+
+from django.conf import settings
+from django.db import transaction
+from django.utils import timezone
+
+from apps.accounts.models import User
+from apps.artifacts.storage import blob_append, blob_begin
+from apps.core.errors import ConflictError, PortalError
+from apps.core.formatting import format_bytes
+from apps.datasets.models import Import, Upload
+from apps.projects.models import Project
+
+PIECE_BYTES = 2 * 1024 * 1024
+KEPT_DAYS = 7
+
+
+def upload_begin(*, project: Project, file_name: str, size: int, modified: str, actor: User) -> Upload:
+    """The upload of this file, as far as it came; a new one if it was never begun."""
+    if not 0 < size <= settings.FTPORTAL_UPLOAD_LIMIT:
+        raise PortalError(
+            f"A file may be up to {format_bytes(settings.FTPORTAL_UPLOAD_LIMIT)}. Split it and import the parts into"
+            " one dataset.",
+            code="too_large",
+        )
+    _remove_abandoned(project)
+    known = {
+        "project": project,
+        "created_by": actor,
+        "file_name": file_name[:255],
+        "size": size,
+        "modified": modified[:40],
+    }
+    with transaction.atomic():
+        Project.objects.select_for_update().get(pk=project.pk)  # the same file chosen in two tabs
+        found = Upload.objects.filter(**known).first()
+        return found or Upload.objects.create(**known, blob=blob_begin())
+
+
+def upload_receive(*, upload: Upload, offset: int, data: bytes) -> Upload:
+    """Take the next piece. Raises `ConflictError` when another piece is next; `received` says which."""
+    with transaction.atomic():
+        locked = Upload.objects.select_for_update().get(pk=upload.pk)
+        if offset != locked.received:
+            raise ConflictError(f"Bytes from {locked.received} on are needed next.")
+        left = locked.size - offset
+        if (
+            not data
+            or len(data) > PIECE_BYTES
+            or len(data) > left
+            or (len(data) % PIECE_BYTES and len(data) < left)
+        ):
+            raise PortalError("The piece has the wrong length.", code="bad_piece")
+        locked.received = blob_append(blob=locked.blob, offset=offset, data=data)
+        locked.save(update_fields=["received", "updated_at"])
+    return locked
+
+
+def _remove_abandoned(project: Project) -> None:
+    """What nobody went on with for a week, and no import waits for."""
+    old = Upload.objects.filter(project=project, updated_at__lt=timezone.now() - timedelta(days=KEPT_DAYS))
+    for upload in old.exclude(pk__in=Import.objects.exclude(upload=None).values("upload")).select_related(
+        "blob"
+    ):
+        with transaction.atomic():
+            blob = upload.blob
+            upload.delete()
+            if blob.sha256 is None:
+                blob.delete()
