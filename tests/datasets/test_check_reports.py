@@ -194,6 +194,7 @@ def test_undecided_leakage_keeps_a_version_from_being_frozen(dataset_of, check, 
     finding = check(dataset).findings.get(code="leak_near")
     assert finding.blocks
     data = {"train_percent": 80, "validation_percent": 10, "test_percent": 10, "seed": 42}
+    assert "Leakage must be decided first" in rob.get(url("freeze", project, dataset.pk)).content.decode()
     response = rob.post(url("freeze", project, dataset.pk), data)
     assert response.status_code == 409
     assert "accept them with a reason" in response.content.decode()
