@@ -8,7 +8,17 @@ from django.http import HttpRequest
 from django.utils.safestring import SafeString
 
 from apps.core.admin import ReadOnlyAdmin, link_to_page
-from apps.datasets.models import Change, Dataset, Example, Import, ImportProblem, Version
+from apps.datasets.models import (
+    Change,
+    CheckReport,
+    Dataset,
+    Decision,
+    Example,
+    Finding,
+    Import,
+    ImportProblem,
+    Version,
+)
 
 
 class _WithPage(ReadOnlyAdmin):
@@ -97,3 +107,37 @@ class ChangeAdmin(_WithPage):
     list_filter = ["action", "state", "dataset__project__workspace"]
     search_fields = ["dataset__name"]
     list_select_related = ["dataset__project__workspace", "created_by"]
+
+
+@admin.register(CheckReport)
+class CheckReportAdmin(_WithPage):
+    list_display = [
+        "pk",
+        "dataset",
+        "version",
+        "state",
+        "row_count",
+        "problem_count",
+        "created_by",
+        "created_at",
+        "page",
+    ]
+    list_filter = ["state", "dataset__project__workspace"]
+    list_select_related = ["dataset__project__workspace", "version", "created_by"]
+    date_hierarchy = "created_at"
+
+
+@admin.register(Finding)
+class FindingAdmin(_WithPage):
+    list_display = ["title", "severity", "check_name", "item_count", "open_count", "report", "page"]
+    list_filter = ["severity", "check_name"]
+    list_select_related = ["report__dataset__project__workspace", "report__version__dataset"]
+
+
+@admin.register(Decision)
+class DecisionAdmin(ReadOnlyAdmin):
+    list_display = ["created_at", "dataset", "title", "action", "reason", "actor"]
+    list_filter = ["action", "dataset__project__workspace"]
+    search_fields = ["title", "reason", "actor__email"]
+    list_select_related = ["dataset", "actor"]
+    date_hierarchy = "created_at"

@@ -33,7 +33,7 @@ class ExampleFacts(models.Model):
     word_signature = models.BinaryField()
     character_signature = models.BinaryField()
     tokenizer = models.CharField(
-        max_length=300, help_text="The base model whose tokenizer counted; empty: none."
+        max_length=32, help_text="Which tokenizer counted: see tokenizers.tokenizer_key; empty: none."
     )
     tokens = models.IntegerField(null=True)
     answer_tokens = models.IntegerField(null=True)

@@ -95,7 +95,11 @@ def blocking_findings(dataset: Dataset) -> list[Finding]:
     report = latest_done_report(dataset)
     if report is None:
         return []
-    return list(Finding.objects.filter(report=report, blocks=True, open_count__gt=0).select_related("report"))
+    return list(
+        Finding.objects.filter(report=report, blocks=True, open_count__gt=0).select_related(
+            "report__dataset__project__workspace"
+        )
+    )
 
 
 def clusters_for_freezing(dataset: Dataset) -> dict[int, str]:

@@ -5,6 +5,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from apps.core.bundled_model import model_location
+from apps.core.canonical import sha256_hex
 from apps.core.chat_tokens import ChatTokenizer, ChatTokensError
 
 _CONTEXT_KEYS = ("max_position_embeddings", "n_positions", "max_sequence_length", "seq_length")
@@ -30,6 +31,15 @@ def tokenizer_of(base_model: str) -> tuple[ChatTokenizer | None, str]:
 @lru_cache(maxsize=4)
 def _load(directory: Path, modified_at: int) -> ChatTokenizer:
     return ChatTokenizer.from_directory(directory)
+
+
+def tokenizer_key(base_model: str) -> str:
+    """Changes with the model and with its tokenizer's file; empty without one."""
+    try:
+        modified_at = (Path(model_location(base_model)) / "tokenizer.json").stat().st_mtime_ns
+    except OSError:
+        return ""
+    return sha256_hex(f"{base_model}@{modified_at}".encode())[:32]
 
 
 def context_length_of(base_model: str) -> int | None:

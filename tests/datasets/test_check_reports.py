@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from django.db import connection
+from django.utils import timezone
 
 from apps.audit.models import AuditEvent
 from apps.datasets.models import (
@@ -134,6 +135,34 @@ def test_redaction_makes_new_forms_with_the_same_key(dataset_of, check, people):
     assert not check(dataset).findings.filter(code="email").exists()
 
 
+def test_leakage_of_a_row_that_was_redacted_meanwhile_is_dropped_all_the_same(dataset_of, check, people):
+    leaked = row("my mail is ada.lovelace@acme.io, write there please, as I said", "contact")
+    dataset = dataset_of(lines(*PLAIN, leaked, {**leaked, "messages": row("x", "y")["messages"]}))
+    pks = list(head_of(dataset).order_by("-pk").values_list("pk", flat=True)[:2])
+    copy = Example.objects.get(pk=pks[1])
+    copy.pk, copy.split = None, "test"
+    copy.save()
+    Example.objects.filter(pk=pks[1]).update(split="train")
+    Dataset.objects.filter(pk=dataset.pk).update(example_count=head_of(dataset).count())
+    report = check(dataset)
+    finding_decide(finding=report.findings.get(code="email"), action="mask", actor=people.rob)
+    leak = report.findings.get(code="leak_exact")
+    assert finding_decide(finding=leak, action="drop_train", actor=people.rob) == 1
+    assert list(head_of(dataset).exclude(split="").values_list("split", flat=True)) == ["test"]
+
+
+def test_a_set_is_never_emptied_by_two_decisions(dataset_of, check, people):
+    dataset = dataset_of(lines(*PLAIN, *FAULTS[2:4], row("and ada.lovelace@acme.io", "x")))
+    report = check(dataset)
+    finding = report.findings.get(code="normalised")
+    kept, repeat = FindingRow.objects.filter(finding=finding).order_by("-keep")
+    assert kept.example_id is not None
+    assert repeat.example_id is not None
+    Example.objects.filter(pk=kept.example_id).update(removed_at=timezone.now())
+    assert finding_decide(finding=finding, action="drop_repeats", actor=people.rob) == 0
+    assert head_of(dataset).filter(pk=repeat.example_id).exists()
+
+
 def test_what_was_accepted_is_not_asked_again(dataset_of, check, people):
     dataset = dataset_of(lines(*PLAIN, *FAULTS))
     finding = check(dataset).findings.get(code="contradiction")
@@ -165,6 +194,7 @@ def test_undecided_leakage_keeps_a_version_from_being_frozen(dataset_of, check, 
     finding = check(dataset).findings.get(code="leak_near")
     assert finding.blocks
     data = {"train_percent": 80, "validation_percent": 10, "test_percent": 10, "seed": 42}
+    assert "Leakage must be decided first" in rob.get(url("freeze", project, dataset.pk)).content.decode()
     response = rob.post(url("freeze", project, dataset.pk), data)
     assert response.status_code == 409
     assert "accept them with a reason" in response.content.decode()

@@ -6,6 +6,7 @@ works out only those of new rows.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -70,7 +71,8 @@ def facts_of(payloads: Sequence[Mapping[str, Any]]) -> list[RowFacts]:
 
 
 def _facts(payload: Mapping[str, Any], parts: Parts) -> RowFacts:
-    asked, answer, system = normalised(parts.asked), normalised(parts.answer), normalised(parts.system)
+    asked, answer = normalised(parts.asked), normalised(parts.answer)
+    system = _normalised_before(parts.system)
     rejected = "" if parts.rejected is None else normalised(parts.rejected)
     return RowFacts(
         whole=fingerprint("\x1e".join((system, asked, answer, rejected))),
@@ -88,6 +90,12 @@ def _facts(payload: Mapping[str, Any], parts: Parts) -> RowFacts:
         personal=sorted({kind for text in strings_in(payload) for kind in kinds_in(text)}),
         problems=row_problems(payload),
     )
+
+
+@lru_cache(maxsize=1024)
+def _normalised_before(system: str) -> str:
+    """System prompts are few, long, and the same in row after row."""
+    return normalised(system)
 
 
 def _conversation(payload: Mapping[str, Any]) -> int:

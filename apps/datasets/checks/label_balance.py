@@ -3,6 +3,7 @@
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from apps.core.formatting import format_percent
 from apps.datasets.checks.results import ACCEPT, ATTENTION, Found, Item, Row, item_key, rows_text
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ def balance_findings(facts: "Facts") -> list[Found]:
                 check="labels",
                 code="one_label_prevails",
                 severity=ATTENTION,
-                title=f"“{most[:60]}” has {count / counts.total():.0%} of the rows",
+                title=f"“{most[:60]}” has {format_percent(count / counts.total(), 0)} of the rows",
                 detail=f"{count / median:.0f} times as many as the median label. A model gets far by saying it always;"
                 " accept it if your users ask like that, too.",
                 items=[Item(item_key("one_label_prevails", [most]))],

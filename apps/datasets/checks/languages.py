@@ -8,6 +8,7 @@ import unicodedata
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from apps.core.formatting import format_number, format_percent
 from apps.datasets.checks.results import (
     ACCEPT,
     ATTENTION,
@@ -94,7 +95,7 @@ def language_findings(facts: "Facts") -> list[Found]:
         return []
     shares = {language: count / known for language, count in counts.most_common()}
     main = next(iter(shares))
-    mix = ", ".join(f"{language} {share:.1%}" for language, share in list(shares.items())[:5])
+    mix = ", ".join(f"{language} {format_percent(share)}" for language, share in list(shares.items())[:5])
     stray = (
         {language for language, share in shares.items() if share < STRAY_SHARE}
         if shares[main] >= 0.8
@@ -106,7 +107,7 @@ def language_findings(facts: "Facts") -> list[Found]:
         if language in stray
     ]
     detail = (
-        f"Estimated by script and common words: {mix}. {len(facts) - known:,} rows say too little to tell."
+        f"Estimated by script and common words: {mix}. {format_number(len(facts) - known)} rows say too little to tell."
         " What the model is asked in must be in the data; what it isn't, should not."
     )
     if items:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from apps.core.formatting import format_percent
 from apps.datasets.checks.clusters import NearRows
 from apps.datasets.checks.grouping import groups_of_equal
 from apps.datasets.checks.results import (
@@ -24,7 +25,8 @@ from apps.datasets.checks.results import (
 if TYPE_CHECKING:
     from apps.datasets.checks.facts import Facts
 
-TRAIN = "train"
+_JUDGING_FIRST = ("test", "validation", "train")
+"""A clean-up keeps the rows of the first of these splits that is there, and drops the others."""
 _ADVICE = (
     " What the model is judged by must be new to it, or the result is a test of memory. Drop the rows from training, or"
     " say why they may stay."
@@ -86,7 +88,8 @@ def _crossing(
         if len({facts.splits[index] for index in placed}) < 2 or frozenset(placed) in known:
             continue
         known.add(frozenset(placed))
-        rows = tuple(Row(i, facts.splits[i], keep=facts.splits[i] != TRAIN) for i in placed)
+        kept = next(split for split in _JUDGING_FIRST if split in {facts.splits[index] for index in placed})
+        rows = tuple(Row(i, facts.splits[i], keep=facts.splits[i] == kept) for i in placed)
         parts = {f"{facts.content[index]} {facts.splits[index]}" for index in placed}
         items.append(Item(item_key(code, parts), rows))
     return items
@@ -116,7 +119,7 @@ def held_out_leakage(
     """Rows that are also items of one suite: `exact` and `close` are pairs of a row's place and an item's position."""
     best: dict[int, tuple[int, str]] = {}
     for index, position, similar in sorted(close, key=lambda pair: pair[2]):
-        best[index] = (position, f"like item {position} ({similar:.0%})")
+        best[index] = (position, f"like item {position} ({format_percent(similar, 0)})")
     for index, position in exact:
         best[index] = (position, f"is item {position}")
     if not best:

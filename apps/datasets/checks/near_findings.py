@@ -4,6 +4,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from apps.core.formatting import format_percent
 from apps.datasets.checks.clusters import NearRows
 from apps.datasets.checks.grouping import groups_of_equal
 from apps.datasets.checks.near_duplicates import THRESHOLD
@@ -64,7 +65,8 @@ def near_findings(facts: "Facts", near: NearRows, answers_of: AnswersOf) -> list
                 severity=ATTENTION,
                 title=f"{rows_text(count, 'near-duplicate')} in {rows_text(len(repeats), 'cluster')}",
                 detail=(
-                    f"Questions that share at least {THRESHOLD:.0%} of their pieces (Jaccard), with the same answer."
+                    f"Questions that share at least {format_percent(THRESHOLD, 0)} of their pieces (Jaccard), with"
+                    " the same answer."
                     " They teach little more than one of them, and make a test easier than it looks."
                 ),
                 items=repeats,

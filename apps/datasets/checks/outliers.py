@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from apps.core.formatting import format_number
 from apps.datasets.checks.results import ACCEPT, DROP_ROWS, INFO, Found, Item, Row, item_key, rows_text
 
 if TYPE_CHECKING:
@@ -42,9 +43,13 @@ def outlier_findings(facts: "Facts") -> list[Found]:
                 code=code,
                 severity=INFO,
                 title=f"{rows_text(len(places))} with {'an' if what == 'answer' else 'a'} {what} of unusual length",
-                detail=f"Half of them have up to {median:,} characters. Something may have been cut, or pasted twice.",
+                detail=f"Half of them have up to {format_number(median)} characters."
+                " Something may have been cut, or pasted twice.",
                 items=[
-                    Item(item_key(code, [facts.content[i]]), (Row(i, f"{int(lengths[i]):,} characters"),))
+                    Item(
+                        item_key(code, [facts.content[i]]),
+                        (Row(i, f"{format_number(int(lengths[i]))} characters"),),
+                    )
                     for i in places
                 ],
                 actions=(DROP_ROWS, ACCEPT),

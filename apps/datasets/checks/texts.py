@@ -4,7 +4,7 @@ import hashlib
 import json
 import re
 import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -65,9 +65,12 @@ def parts_of(payload: Mapping[str, Any]) -> Parts:
         messages = payload.get("messages")
         messages = messages if isinstance(messages, list) else []
         before, answer, other = messages[:-1], content_text(messages[-1]) if messages else "", None
-    before = [message for message in before if isinstance(message, Mapping)]
-    system = "\n".join(content_text(m) for m in before if m.get("role") in ("system", "developer"))
-    rest = [m for m in before if m.get("role") not in ("system", "developer")]
+    system_messages: list[dict[str, Any]] = []
+    rest: list[dict[str, Any]] = []
+    for message in before:
+        if isinstance(message, dict):
+            (system_messages if message.get("role") in ("system", "developer") else rest).append(message)
+    system = "\n".join(map(content_text, system_messages))
     single = len(rest) == 1
     asked = (
         content_text(rest[0]) if single else "\n".join(f"{m.get('role')}: {content_text(m)}" for m in rest)
@@ -79,7 +82,7 @@ def parts_of(payload: Mapping[str, Any]) -> Parts:
 
 def content_text(message: Any) -> str:
     """What a message says: its content, and the tools that it calls."""
-    if not isinstance(message, Mapping):
+    if not isinstance(message, dict):
         return message if isinstance(message, str) else ""
     content = message.get("content")
     text = content if isinstance(content, str) else ""
@@ -97,14 +100,16 @@ def _answer_text(value: Any) -> str:
     return value if isinstance(value, str) else content_text(value)
 
 
-def strings_in(value: Any) -> Iterator[str]:
-    """Every text in a payload, roles and keys left out."""
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, list):
-        for item in value:
-            yield from strings_in(item)
-    elif isinstance(value, dict):
-        for key, item in value.items():
-            if key != "role":
-                yield from strings_in(item)
+def strings_in(value: Any) -> list[str]:
+    """Every text in a payload, in order, roles and keys left out."""
+    found: list[str] = []
+    left = [value]
+    while left:
+        item = left.pop()
+        if isinstance(item, str):
+            found.append(item)
+        elif isinstance(item, list):
+            left += reversed(item)
+        elif isinstance(item, dict):
+            left += [part for name, part in reversed(item.items()) if name != "role"]
+    return found

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from apps.core.formatting import format_number
 from apps.datasets.checks.results import (
     ACCEPT,
     ATTENTION,
@@ -60,14 +61,16 @@ def token_findings(facts: "Facts", *, limit: int | None, unknown_because: str = 
             "answer_lost",
             PROBLEM,
             "{} whose answer is cut off altogether",
-            f"The question alone fills the {limit or 0:,} tokens that the model reads, so nothing is learnt.",
+            f"The question alone fills the {format_number(limit or 0)} tokens that the model reads, so nothing"
+            " is learnt.",
         ),
         (
             cut,
             "too_long",
             ATTENTION,
             "{} longer than the model reads",
-            f"Over {limit or 0:,} tokens: the end of the answer is cut, and the model learns to stop in the middle."
+            f"Over {format_number(limit or 0)} tokens: the end of the answer is cut, and the model learns to stop in"
+            " the middle."
             " Drop them, or accept and choose in the training job whether to leave out, cut or refuse.",
         ),
         (
@@ -98,4 +101,4 @@ def token_findings(facts: "Facts", *, limit: int | None, unknown_because: str = 
 
 
 def _note(tokens: int | None) -> str:
-    return "" if tokens is None else f"{tokens:,} tokens"
+    return "" if tokens is None else f"{format_number(tokens)} tokens"

@@ -4,6 +4,7 @@ Every batch is stored in a transaction of its own: a check that was stopped goes
 """
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import msgspec
@@ -70,22 +71,32 @@ def facts_complete(
         "limit": BATCH,
     }
     count = 0
-    while True:
-        with connection.cursor() as cursor:
-            cursor.execute(f"SELECT e.id, {_LINE} {source}{_MISSING}", parameters)  # noqa: S608 - constants only
-            batch = cursor.fetchall()
-        if not batch:
-            return count
-        _store(batch, tokenizer, tokenizer_name)
-        parameters["after"] = batch[-1][0]
-        count += len(batch)
-        done(count)
+    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="tokens") as thread:
+        while True:
+            with connection.cursor() as cursor:
+                cursor.execute(f"SELECT e.id, {_LINE} {source}{_MISSING}", parameters)  # noqa: S608 - constants only
+                batch = cursor.fetchall()
+            if not batch:
+                return count
+            _store(batch, tokenizer, tokenizer_name, thread)
+            parameters["after"] = batch[-1][0]
+            count += len(batch)
+            done(count)
 
 
-def _store(batch: Sequence[tuple[int, Any]], tokenizer: ChatTokenizer | None, tokenizer_name: str) -> None:
+def _store(
+    batch: Sequence[tuple[int, Any]],
+    tokenizer: ChatTokenizer | None,
+    tokenizer_name: str,
+    thread: ThreadPoolExecutor,
+) -> None:
     payloads = [msgspec.json.decode(raw) for _, raw in batch]
+    # The tokenizer is native code and leaves Python to this thread meanwhile: the two run on two cores.
+    counting = thread.submit(
+        token_lengths, [payload.get("messages") or [] for payload in payloads], tokenizer
+    )
     facts = facts_of(payloads)
-    lengths = token_lengths([payload.get("messages") or [] for payload in payloads], tokenizer)
+    lengths = counting.result()
     with transaction.atomic():
         old = ExampleFacts.objects.filter(pk__in=[pk for pk, _ in batch])
         old._raw_delete(old.db)

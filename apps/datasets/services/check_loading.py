@@ -70,11 +70,11 @@ def columns_load(report: CheckReport) -> Facts:
                     others[name] += map(bytes, values)
                 else:
                     others[name] += values
-    arrays = {
+    columns_read: dict[str, Any] = {
         name: np.frombuffer(column, dtype=np.int64) if column else np.empty(0, np.int64)
         for name, column in numbers.items()
     }
-    return Facts(**arrays, **others)
+    return Facts(**(columns_read | others))
 
 
 def _statement(report: CheckReport) -> tuple[str, int]:

@@ -36,7 +36,7 @@ from apps.datasets.selectors_checks import head_mark
 from apps.datasets.services.check_facts import facts_complete
 from apps.datasets.services.check_held_out import held_out_findings
 from apps.datasets.services.check_loading import Texts, answers_stream, columns_load
-from apps.datasets.tokenizers import context_length_of, tokenizer_of
+from apps.datasets.tokenizers import context_length_of, tokenizer_key, tokenizer_of
 from apps.operations.models import Operation, OperationState
 from apps.operations.progress import Progress
 
@@ -71,7 +71,9 @@ def checks_run(*, report: CheckReport, progress: Progress) -> None:
     progress.report(0, total=total, unit="rows", message="Looking at each row")
     base_model = dataset.project.base_model
     tokenizer, why_unknown = tokenizer_of(base_model)
-    new = facts_complete(report, tokenizer, "" if tokenizer is None else base_model, progress.report)
+    new = facts_complete(
+        report, tokenizer, "" if tokenizer is None else tokenizer_key(base_model), progress.report
+    )
     progress.report(total, message="Comparing the rows")
     facts = columns_load(report)
     run = _Run(report, facts, progress)

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 from django.conf import settings
 from django.db import connection, transaction
-from django.db.models import F
+from django.db.models import F, Q
 from django.utils import timezone
 
 from apps.accounts.models import User
@@ -43,6 +43,7 @@ from apps.operations.services import operation_start
 CHECK_KIND = "datasets.run_checks"
 DROPS = (DROP_ROWS, DROP_REPEATS, DROP_TRAIN)
 BATCH = 500
+LOOKED_UP = 5000
 
 
 def checks_request(*, dataset: Dataset, version: Version | None = None, actor: User | None) -> CheckReport:
@@ -173,7 +174,7 @@ def _count_open(report: CheckReport) -> None:
 def _change_rows(dataset: Dataset, finding: Finding, rows: Any, action: str, actor: User) -> int:
     if action == ACCEPT:
         return 0
-    ids = sorted(set(rows.filter(keep=False, example__isnull=False).values_list("example_id", flat=True)))
+    ids = _standing(dataset, rows, action)
     if action in DROPS:
         removed = Example.objects.filter(pk__in=ids, removed_at=None).update(removed_at=timezone.now())
         Dataset.objects.filter(pk=dataset.pk).update(
@@ -186,6 +187,43 @@ def _change_rows(dataset: Dataset, finding: Finding, rows: Any, action: str, act
         changed += _redact(ids[start : start + BATCH], finding.code, replace, actor)
     Dataset.objects.filter(pk=dataset.pk).update(updated_at=timezone.now())
     return changed
+
+
+def _standing(dataset: Dataset, rows: Any, action: str) -> list[int]:
+    """What stands in the dataset now of the rows to change: the same rows, in the form that they have by now.
+
+    Where the row that a set would keep is gone by another decision, the first that still stands is kept.
+    """
+    listed = list(
+        rows.filter(example__isnull=False).values_list("item", "keep", "example_id", "example__row")
+    )
+    keys = {example: row or example for _, _, example, row in listed}
+    current = _current_forms(dataset, sorted(set(keys.values())))
+    kept = {item for item, keep, example, _ in listed if keep and keys[example] in current}
+    chosen: set[int] = set()
+    spared: set[int] = set()
+    for item, keep, example, _ in sorted(listed, key=lambda each: (each[0], each[2])):
+        form = current.get(keys[example])
+        if keep or form is None:
+            continue
+        if action == DROP_REPEATS and item not in kept:
+            kept.add(item)
+            spared.add(form)
+            continue
+        chosen.add(form)
+    return sorted(chosen - spared)
+
+
+def _current_forms(dataset: Dataset, keys: Sequence[int]) -> dict[int, int]:
+    """Row key -> the form that stands in the dataset."""
+    found: dict[int, int] = {}
+    for start in range(0, len(keys), LOOKED_UP):
+        part = keys[start : start + LOOKED_UP]
+        forms = Example.objects.filter(
+            Q(pk__in=part, row=None) | Q(row__in=part), dataset=dataset, removed_at=None
+        )
+        found |= {row or pk: pk for pk, row in forms.values_list("pk", "row")}
+    return found
 
 
 def _redact(ids: Sequence[int], kind: str, replace: Replacement, actor: User) -> int:
@@ -239,7 +277,7 @@ def _placeholder_key(dataset: Dataset) -> bytes:
 ACTIONS: dict[str, tuple[str, Callable[[int], str]]] = {
     DROP_REPEATS: ("Drop the repeats", lambda n: f"{n:,} repeated rows are dropped; one of each set stays."),
     DROP_ROWS: ("Drop the rows", lambda n: f"{n:,} rows are dropped."),
-    DROP_TRAIN: ("Drop them from training", lambda n: f"{n:,} rows are dropped from training."),
+    DROP_TRAIN: ("Drop on the training side", lambda n: f"{n:,} rows are dropped on the training side."),
     MASK: ("Mask", lambda n: f"{n:,} rows are masked."),
     PLACEHOLDER: ("Put placeholders", lambda n: f"{n:,} rows have placeholders now."),
     ACCEPT: ("Accept", lambda n: "Accepted. Later reports will not ask again."),

@@ -15,18 +15,19 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from apps.audit.services import record
-from apps.core.chat_tokens import ChatLength, ChatTokenizer, ChatTokensError
+from apps.core.chat_tokens import ChatTokenizer
 from apps.core.states import transition
 from apps.datasets.chat_rows import answer_of, rejected_of
 from apps.datasets.groups import group_of
 from apps.datasets.manifest import ManifestRow, manifest_hash
-from apps.datasets.models import Version, VersionState
+from apps.datasets.models import ExampleFacts, Version, VersionState
 from apps.datasets.selectors import chat_line, head_of, made_payload, tested_rows_of
 from apps.datasets.selectors_checks import clusters_for_freezing
 from apps.datasets.services.apart import reporting_apart
+from apps.datasets.services.check_facts import token_lengths
 from apps.datasets.splits import SPLITS, SplitResult, SplitRow, assign_splits
 from apps.datasets.statistics import label_mix, summary
-from apps.datasets.tokenizers import tokenizer_of
+from apps.datasets.tokenizers import tokenizer_key, tokenizer_of
 from apps.operations.models import Operation, OperationState
 from apps.operations.progress import Progress
 
@@ -67,7 +68,7 @@ def version_freeze(*, version: Version, progress: Progress) -> None:
         rows = _Rows(clusters=clusters_for_freezing(version.dataset))
         tested = _tested_before(version)
         for batch in _example_batches(version):
-            _take(rows, batch, version.group_path, tokenizer, tested)
+            _take(rows, batch, version, tokenizer, tested)
             report(len(rows))
         report(len(rows), total=len(rows), message="Dividing the rows")
         result = assign_splits(
@@ -125,10 +126,11 @@ def _example_batches(version: Version) -> Iterator[list[tuple[int, int, str, str
 def _take(
     rows: _Rows,
     batch: list[tuple[int, int, str, str, Any, str | None]],
-    group_path: str,
+    version: Version,
     tokenizer: ChatTokenizer | None,
     tested: _Tested,
 ) -> None:
+    counted = {} if tokenizer is None else _counted_before(version, [row[0] for row in batch])
     chats = []
     for pk, key, content_hash, split, raw, made in batch:
         line = chat_line(raw, made)
@@ -140,7 +142,7 @@ def _take(
             SplitRow(
                 content_hash,
                 rows.answers.setdefault(answer, answer),
-                group_of(payload, group_path),
+                group_of(payload, version.group_path),
                 rows.clusters.get(pk, ""),
                 key in tested.keys or content_hash in tested.contents,
             )
@@ -152,26 +154,25 @@ def _take(
         rows.preference_pairs += rejected_of(payload) is not None
         first = messages[0]
         rows.system_prompts.add(hash(first["content"]) if first["role"] in ("system", "developer") else 0)
-        chats.append(messages)
-    for length in _lengths(chats, tokenizer):
-        rows.tokens.append(length.total if length else None)
-        rows.answer_tokens.append(length.answers if length else None)
+        if pk not in counted:
+            chats.append(messages)
+    new = iter(token_lengths(chats, tokenizer))
+    for pk, *_ in batch:
+        if pk in counted:
+            total, answers = counted[pk]
+        else:
+            length = next(new)
+            total, answers = (length.total, length.answers) if length else (None, None)
+        rows.tokens.append(total)
+        rows.answer_tokens.append(answers)
 
 
-def _lengths(chats: list[list[dict[str, Any]]], tokenizer: ChatTokenizer | None) -> list[ChatLength | None]:
-    """None for a conversation that the model's chat template refuses, and for all without a tokenizer."""
-    if tokenizer is None:
-        return [None] * len(chats)
-    try:
-        return list(tokenizer.count(chats))
-    except ChatTokensError:
-        lengths: list[ChatLength | None] = []
-        for chat in chats:
-            try:
-                lengths.extend(tokenizer.count([chat]))
-            except ChatTokensError:
-                lengths.append(None)
-        return lengths
+def _counted_before(version: Version, ids: list[int]) -> dict[int, tuple[int | None, int | None]]:
+    """What the checks have counted already, with the same tokenizer."""
+    facts = ExampleFacts.objects.filter(
+        pk__in=ids, tokenizer=tokenizer_key(version.dataset.project.base_model)
+    )
+    return {pk: (total, answers) for pk, total, answers in facts.values_list("pk", "tokens", "answer_tokens")}
 
 
 def _write(version: Version, rows: _Rows, result: SplitResult) -> None:

@@ -65,6 +65,7 @@ def version_freeze_again(*, version: Version, actor: User) -> None:
     """Queue a freezing again that failed or was cancelled."""
     if version.state != VersionState.FAILED:
         raise ConflictError(f"{version} is not failed. Reload the page.")
+    refuse_undecided_leakage(version.dataset)
     with transaction.atomic():
         transition(version, VersionState.FREEZING, error="")
         _start(version, actor)

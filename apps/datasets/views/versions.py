@@ -33,7 +33,7 @@ from apps.datasets.selectors import (
     version_rows_page,
     versions_of,
 )
-from apps.datasets.selectors_checks import finding_names, latest_report
+from apps.datasets.selectors_checks import blocking_findings, finding_names, latest_report
 from apps.datasets.services import version_delete, version_freeze_again, version_freeze_request
 from apps.datasets.statistics import size_advice
 from apps.datasets.views.datasets import data_crumbs
@@ -68,7 +68,13 @@ def freeze(request: ProjectRequest, pk: int) -> HttpResponse:
         )
         return redirect(version)
     crumbs = data_crumbs(request, (dataset.name, dataset.get_absolute_url()), ("Freeze a version", ""))
-    context = {"dataset": dataset, "form": form, "breadcrumbs": crumbs}
+    context = {
+        "dataset": dataset,
+        "form": form,
+        "report": latest_report(dataset),
+        "blocking": blocking_findings(dataset),
+        "breadcrumbs": crumbs,
+    }
     return render(request, "datasets/freeze.html", context, status=422 if form.errors else 200)
 
 

@@ -161,6 +161,7 @@ def test_leakage_between_splits():
     }
     assert all(each.blocks for each in by_code.values())
     assert [row.keep for row in by_code["leak_exact"].items[0].rows] == [False, True]
+    assert [row.keep for row in by_code["leak_near"].items[0].rows] == [False, True]
 
 
 def test_rows_without_a_split_leak_nowhere():
@@ -177,7 +178,7 @@ def test_leakage_against_a_suite():
         close=[(1, 4, 0.9), (0, 2, 0.8)],
     )
     assert [(row.index, row.note) for item in one.items for row in item.rows] == [
-        (0, "like item 2 (80%)"),
+        (0, "like item 2 (80 %)"),
         (1, "is item 3"),
     ]
     assert one.blocks

@@ -1,6 +1,7 @@
 """All rules over one text."""
 
 import re
+from functools import lru_cache
 
 from apps.datasets.checks.personal.contacts import emails, ip_addresses, phones
 from apps.datasets.checks.personal.hits import CARD, EMAIL, IBAN, IP, NATIONAL_ID, PHONE, SECRET, Hit
@@ -9,11 +10,20 @@ from apps.datasets.checks.personal.secrets import secrets
 
 _DIGITS = re.compile(r"\d(?:[ ()./:+A-Za-z\-]{0,2}\d){5}")
 """Six digits close together: fewer make no number of a person."""
-_LONG_OR_NAMED = re.compile(
-    r"[A-Za-z0-9+/_\-]{16}|://|-----BEGIN|key|secret|token|bearer|passw|pwd|passphrase|kennwort"
-    r"|mot de passe|contraseña",
-    re.IGNORECASE,
+_NAMES = (
+    "key",
+    "secret",
+    "token",
+    "bearer",
+    "passw",
+    "pwd",
+    "passphrase",
+    "kennwort",
+    "mot de passe",
+    "contraseña",
 )
+_LONG_WORD = 16
+KEPT = 8192
 # Where two rules find the same characters, the more telling one counts.
 _ORDER = {SECRET: 0, EMAIL: 1, IBAN: 2, CARD: 3, NATIONAL_ID: 4, IP: 5, PHONE: 6}
 
@@ -21,7 +31,7 @@ _ORDER = {SECRET: 0, EMAIL: 1, IBAN: 2, CARD: 3, NATIONAL_ID: 4, IP: 5, PHONE: 6
 def hits_in(text: str) -> list[Hit]:
     """Everything that was found, in the order of the text, no two overlapping."""
     found = list(emails(text))
-    if _LONG_OR_NAMED.search(text):
+    if _may_hold_secrets(text):
         found += secrets(text)
     if ":" in text or "." in text:
         found += ip_addresses(text)
@@ -40,5 +50,15 @@ def hits_in(text: str) -> list[Hit]:
     return sorted(kept, key=lambda hit: hit.start)
 
 
-def kinds_in(text: str) -> set[str]:
-    return {hit.kind for hit in hits_in(text)}
+@lru_cache(maxsize=KEPT)
+def kinds_in(text: str) -> frozenset[str]:
+    """Kept for the last texts: system prompts, labels and names come again in row after row."""
+    return frozenset(hit.kind for hit in hits_in(text))
+
+
+def _may_hold_secrets(text: str) -> bool:
+    """A quick look: a long word, or a word for a secret."""
+    if max(map(len, text.split()), default=0) >= _LONG_WORD or "://" in text:
+        return True
+    lower = text.lower()
+    return "-----begin" in lower or any(name in lower for name in _NAMES)
