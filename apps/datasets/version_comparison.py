@@ -7,6 +7,8 @@ from typing import Any
 from apps.datasets.models import Version
 
 ANSWERS_SHOWN = 20
+LEAST_SHARE = 0.0005
+"""A smaller change would be shown as 0.0 points."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +78,7 @@ def answers_moved(before: Version, after: Version) -> list[AnswerShare]:
         ]
         shares.append(AnswerShare(answer, share[0], share[1], rows[0], rows[1]))
     known = [share for share in shares if share.before is not None and share.after is not None]
-    moved = [share for share in known if abs(share.change) > 1e-9]
+    moved = [share for share in known if abs(share.change) >= LEAST_SHARE]
     return sorted(moved, key=lambda share: (-abs(share.change), share.answer))[:ANSWERS_SHOWN]
 
 
