@@ -327,6 +327,15 @@ def version_manifest_rows(version: Version) -> Iterator[ManifestRow]:
         yield ManifestRow(position, content_hash, hashlib.sha256(raw).hexdigest(), split)
 
 
+def origin_of(version: Version) -> list[dict[str, Any]]:
+    """The files that a version's rows came with, each with its rows; those made by hand have none."""
+    files = version.statistics.get("origin", {}).get("files", [])
+    records = imports_of(version.dataset.project).in_bulk(
+        [each["import"] for each in files if each["import"]]
+    )
+    return [each | {"record": records.get(each["import"])} for each in files]
+
+
 def identical_versions(version: Version) -> list[Version]:
     """Other frozen versions of the dataset with the same rows in the same splits."""
     if not version.manifest_hash:

@@ -96,4 +96,4 @@ def _at(statistics: Mapping[str, Any], path: tuple[str, ...]) -> float | int | N
     value: Any = statistics
     for name in path:
         value = value.get(name) if isinstance(value, Mapping) else None
-    return value
+    return value if isinstance(value, int | float) else None

@@ -58,6 +58,8 @@ EXPECTED: dict[str, Expected] = {
     "operations:cancel": Expected(LEAD, POST, pk="operation"),
     # --- project --------------------------------------------------------------------------------------------
     "overview:project": Expected(VIEWER),
+    "overview:version_uses": Expected(VIEWER, pk="version"),
+    "overview:row_uses": Expected(VIEWER, pk="example"),
     # --- data -----------------------------------------------------------------------------------------------
     "datasets:index": Expected(VIEWER),
     "datasets:sample": Expected(VIEWER),

@@ -5,7 +5,8 @@ One transaction: a freezing that is stopped leaves nothing behind, and running i
 
 import hashlib
 from array import array
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
@@ -24,7 +25,7 @@ from apps.datasets.models import Version, VersionState
 from apps.datasets.selectors import head_of, tested_rows_of
 from apps.datasets.services.apart import reporting_apart
 from apps.datasets.splits import SPLITS, SplitResult, SplitRow, assign_splits
-from apps.datasets.statistics import label_mix, summary
+from apps.datasets.statistics import duplicate_groups, frequent_ngrams, label_mix, summary
 from apps.datasets.tokenizers import tokenizer_of
 from apps.operations.models import Operation, OperationState
 from apps.operations.progress import Progress
@@ -45,9 +46,17 @@ class _Rows:
     tokens: list[int | None] = field(default_factory=list)
     answer_tokens: list[int | None] = field(default_factory=list)
     system_prompts: set[int] = field(default_factory=set)
+    sources: Counter[int | None] = field(default_factory=Counter)
+    edited: int = 0
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    @property
+    def origin(self) -> dict[str, Any]:
+        """Rows by the import that they came with; those made by hand under None; and how many were edited since."""
+        files = [{"import": source, "rows": count} for source, count in self.sources.most_common()]
+        return {"files": files, "edited": self.edited}
 
 
 def version_freeze(*, version: Version, progress: Progress) -> None:
@@ -103,12 +112,12 @@ def _tested_before(version: Version) -> _Tested:
     return tested
 
 
-def _example_batches(version: Version) -> Iterator[list[tuple[int, int, str, Any]]]:
+def _example_batches(version: Version) -> Iterator[Sequence[tuple[int, int, str, int | None, Any]]]:
     """All rows by one statement, so of one moment, in the order in which they came."""
     rows = (
         head_of(version.dataset)
         .order_by("key")
-        .values_list("pk", "key", "content_hash", "raw")
+        .values_list("pk", "key", "content_hash", "source_id", "raw")
         .iterator(chunk_size=BATCH)
     )
     while batch := list(islice(rows, BATCH)):
@@ -117,17 +126,19 @@ def _example_batches(version: Version) -> Iterator[list[tuple[int, int, str, Any
 
 def _take(
     rows: _Rows,
-    batch: list[tuple[int, int, str, Any]],
+    batch: Sequence[tuple[int, int, str, int | None, Any]],
     group_path: str,
     tokenizer: ChatTokenizer | None,
     tested: _Tested,
 ) -> None:
     chats = []
-    for pk, key, content_hash, raw in batch:
+    for pk, key, content_hash, source_id, raw in batch:
         payload = msgspec.json.decode(raw)
         messages = payload["messages"]
         answer = answer_of(payload)
         rows.ids.append(pk)
+        rows.sources[source_id] += 1
+        rows.edited += pk != key
         rows.split_rows.append(
             SplitRow(
                 content_hash,
@@ -232,6 +243,9 @@ def _statistics(rows: _Rows, result: SplitResult, why_unknown: str) -> dict[str,
         },
         "answers": label_mix([row.answer for row in rows.split_rows], result.splits),
         "duplicate_rows": len(rows) - distinct,
+        "duplicates": duplicate_groups([row.content_hash for row in rows.split_rows], rows.ids),
+        "ngrams": frequent_ngrams(Counter(row.answer for row in rows.split_rows)),
+        "origin": rows.origin,
         "groups": len({row.group for row in rows.split_rows if row.group}),
         "rows_in_groups": sum(1 for row in rows.split_rows if row.group),
         "units": result.units,

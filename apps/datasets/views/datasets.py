@@ -159,9 +159,9 @@ def delete(request: ProjectRequest, pk: int) -> HttpResponse:
 @project_view(Permission.VIEW)
 def trash(request: ProjectRequest) -> HttpResponse:
     """Deleted datasets, until they are removed for good."""
-    deleted = deleted_datasets_of(request.project)
+    deleted, kept = deleted_datasets_of(request.project), timedelta(days=DAYS_IN_TRASH)
     context = {
-        "datasets": [(each, each.deleted_at + timedelta(days=DAYS_IN_TRASH)) for each in deleted],
+        "datasets": [(each, each.deleted_at + kept) for each in deleted if each.deleted_at],
         "days": DAYS_IN_TRASH,
         "breadcrumbs": data_crumbs(request, ("Trash", "")),
     }
