@@ -8,11 +8,9 @@ from apps.accounts.models import Membership
 from apps.accounts.services import api_key_create, invitation_create
 from apps.artifacts.storage import blob_store
 from apps.datasets.models import Change, Dataset, Example, Import, ImportState
-from apps.datasets.row_filters import RowFilter
 from apps.datasets.services import (
     dataset_create,
     dataset_delete,
-    filter_save,
     row_add,
     version_freeze_request,
 )
@@ -73,9 +71,6 @@ def things(*, project: Project, people: Any) -> dict[str, Any]:
         "import": imported.pk,
         "dataset": dataset.pk,
         "deleted_dataset": deleted.pk,
-        "filter": filter_save(
-            dataset=dataset, name="Checked", wanted=RowFilter(tag="checked"), actor=people.rob
-        ).pk,
         "change": Change.objects.filter(dataset=dataset).values_list("pk", flat=True).first(),
         "example": Example.objects.filter(dataset=dataset).values_list("pk", flat=True).first(),
         "version": version.pk,

@@ -83,13 +83,14 @@ def answers_moved(before: Version, after: Version) -> list[AnswerShare]:
 
 
 def _counts(version: Version) -> dict[str, int]:
-    return {each["answer"]: each["rows"] for each in version.statistics["answers"]["answers"]}
+    answers = version.statistics.get("answers", {}).get("answers", [])
+    return {each["answer"]: each["rows"] for each in answers}
 
 
 def _rows(counts: Mapping[str, int], answer: str, version: Version) -> int | None:
     if answer in counts:
         return counts[answer]
-    return 0 if version.statistics["answers"]["distinct"] == len(counts) else None
+    return 0 if version.statistics.get("answers", {}).get("distinct") == len(counts) else None
 
 
 def _at(statistics: Mapping[str, Any], path: tuple[str, ...]) -> float | int | None:

@@ -154,7 +154,7 @@ def test_a_filter_is_kept_under_a_name_and_deleted(dataset, rob, project):
     rob.post(place + "?tag=check", {"name": "To check"})
     saved.refresh_from_db()
     assert saved.query == "tag=check"
-    rob.post(url("delete_filter", project, saved.pk))
+    rob.post(url("delete_filter", project, dataset.pk), {"name": "To check"})
     assert not dataset.saved_filters.exists()
 
 

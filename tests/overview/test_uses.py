@@ -17,7 +17,7 @@ def test_a_version_and_its_rows_lead_to_jobs_and_comparisons(project, people, cl
 
     def page(name: str, pk: int) -> str:
         address = reverse(f"overview:{name}", args=[project.workspace.slug, project.slug, pk])
-        return vic.get(address).content.decode()
+        return str(vic.get(address).content.decode())
 
     of_version = page("version_uses", world.version.pk)
     assert job.get_absolute_url() in of_version

@@ -146,7 +146,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='example',
-            constraint=models.UniqueConstraint(condition=models.Q(('removed_at__isnull', True)), fields=('dataset', 'key'), name='one_form_of_a_row_stands'),
+            constraint=models.UniqueConstraint(condition=models.Q(('removed_at__isnull', True)), fields=('dataset', 'key'), include=('id',), name='one_form_of_a_row_stands'),
         ),
         migrations.AddField(
             model_name='change',

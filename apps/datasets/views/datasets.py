@@ -15,7 +15,7 @@ from apps.accounts.permissions import Permission
 from apps.core.http import render_partial
 from apps.core.pagination import keyset_page
 from apps.datasets.forms import DatasetForm
-from apps.datasets.models import Dataset, Split
+from apps.datasets.models import Dataset, Split, VersionState
 from apps.datasets.row_filters import NO_SPLIT, RowFilter
 from apps.datasets.selectors import (
     changes_of,
@@ -96,12 +96,14 @@ def detail(request: ProjectRequest, pk: int) -> HttpResponse:
     tab = request.GET.get("tab", "rows")
     if tab not in ("rows", "versions", "changes", "imports"):
         tab = "rows"
+    latest = dataset.versions.only("number", "state", "dataset_id").first()
     context = {
         "dataset": dataset,
+        "latest": latest if latest and latest.state == VersionState.FROZEN else None,
         "tab": tab,
         "tabs": dataset_tabs(dataset, tab),
         "breadcrumbs": data_crumbs(request, (dataset.name, "")),
-        "may_delete": not dataset.versions.exists(),
+        "may_delete": latest is None,
     }
     if tab == "versions":
         versions = list(dataset.versions.defer("statistics").select_related("created_by"))
@@ -170,7 +172,8 @@ def trash(request: ProjectRequest) -> HttpResponse:
 
 @project_view(Permission.EDIT_DATA, methods=("POST",))
 def restore_dataset(request: ProjectRequest, pk: int) -> HttpResponse:
-    dataset = get_object_or_404(deleted_datasets_of(request.project), pk=pk)
+    dataset = get_object_or_404(Dataset.with_deleted.filter(project=request.project), pk=pk)
+    dataset.project = request.project
     dataset_restore(dataset=dataset, actor=request.user)
     messages.success(request, f"“{dataset.name}” is back, with all its rows.")
     return redirect(dataset)
