@@ -137,3 +137,13 @@ def test_without_a_test_share_only_what_was_tested_on_is_in_test():
     marked = [replace(row, tested=index < 30) for index, row in enumerate(rows_of(300, answers=3))]
     result = assign_splits(marked, seed=7, validation_share=0.1, test_share=0.0)
     assert [index for index, name in enumerate(result.splits) if name == "test"] == list(range(30))
+
+
+def test_the_same_rows_and_seed_give_the_same_splits_again():
+    rows = rows_of(500, answers=7, group_size=3)
+    first = split(rows)
+    again = [replace(row, tested=name == "test") for row, name in zip(rows, first, strict=True)]
+    assert split(again) == first
+    other = split(again, seed=7)
+    assert other != first
+    assert all(name == "test" for name, row in zip(other, again, strict=True) if row.tested)
