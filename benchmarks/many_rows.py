@@ -27,7 +27,7 @@ FROM (
               || CASE WHEN n %% 3 = 0 THEN ' common' ELSE '' END
               || CASE WHEN n %% 100000 = 0 THEN ' rare' ELSE '' END
               || CASE WHEN n %% 300 = 0 THEN ' middling' ELSE '' END
-              || CASE WHEN n > %(count)s * 0.9 THEN ' late' ELSE '' END
+              || CASE WHEN n > %(count)s * 0.9 THEN ' evening' ELSE '' END
               || CASE WHEN n %% 5000 = 0 THEN repeat(' at great length', 120)
                       ELSE repeat(' and so on', 1 + n %% 20) END AS t
     FROM generate_series(1, %(count)s) AS n

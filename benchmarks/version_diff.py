@@ -23,8 +23,8 @@ django.setup()
 # ruff: noqa: E402 - models can only be imported once Django is set up
 from django.db import connection
 
+from apps.datasets.diff_pages import diff_page
 from apps.datasets.models import Dataset
-from apps.datasets.selectors import diff_page
 from apps.datasets.services import version_diff
 from benchmarks.many_rows import dataset_of_many, version_of
 

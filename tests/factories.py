@@ -19,11 +19,9 @@ from apps.datasets.models import (
     ImportState,
     SavedMapping,
 )
-from apps.datasets.row_filters import RowFilter
 from apps.datasets.services import (
     dataset_create,
     dataset_delete,
-    filter_save,
     row_add,
     upload_begin,
     version_freeze_request,
@@ -103,9 +101,6 @@ def things(*, project: Project, people: Any) -> dict[str, Any]:
         "saved_mapping": SavedMapping.objects.create(project=project, name="Ours", mapping={}).pk,
         "dataset": dataset.pk,
         "deleted_dataset": deleted.pk,
-        "filter": filter_save(
-            dataset=dataset, name="Checked", wanted=RowFilter(tag="checked"), actor=people.rob
-        ).pk,
         "change": Change.objects.filter(dataset=dataset).values_list("pk", flat=True).first(),
         "example": Example.objects.filter(dataset=dataset).values_list("pk", flat=True).first(),
         "version": version.pk,

@@ -74,3 +74,23 @@ def answer_rows(mix: dict[str, Any]) -> list[dict[str, Any]]:
     answers = mix["answers"]
     most = answers[0]["rows"] if answers else 1
     return [answer | {"text": answer["answer"], "width": 100 * answer["rows"] / most} for answer in answers]
+
+
+def duplicate_sizes(duplicates: dict[str, Any] | None) -> list[dict[str, Any]]:
+    """How many conversations are there how often, each with the width of its bar in percent of the longest."""
+    sizes = duplicates["sizes"] if duplicates else []
+    most = max((size["groups"] for size in sizes), default=0) or 1
+
+    def label(low: int, high: int | None) -> str:
+        if high is None:
+            return f"{low} and more"
+        return str(low) if low == high else f"{low} to {high}"
+
+    return [
+        {
+            "label": label(size["from"], size["to"]),
+            "groups": size["groups"],
+            "width": 100 * size["groups"] / most,
+        }
+        for size in sizes
+    ]

@@ -341,13 +341,14 @@ class BulkForm(forms.Form):
         (ChangeAction.UNTAG, "Take a tag off"),
         (ChangeAction.REMOVE, "Remove the rows"),
     )
-    FIELDS: ClassVar = {
+    FIELDS: ClassVar[dict[str, tuple[str, ...]]] = {
         ChangeAction.REPLACE: ("find", "replacement", "place"),
         ChangeAction.SET_SYSTEM: ("text",),
         ChangeAction.TAG: ("tag",),
         ChangeAction.UNTAG: ("tag",),
     }
 
+    use_required_attribute = False  # a field of another action must not keep the form from being sent
     action = forms.ChoiceField(label="What to do", choices=ACTIONS)
     find = forms.CharField(label="Text", required=False, max_length=2000, strip=False)
     replacement = forms.CharField(
@@ -369,6 +370,14 @@ class BulkForm(forms.Form):
 
     def __init__(self, *args: Any, removed: bool = False, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        # Only what the action needs is asked for; none of it is optional to that action.
+        needed = (
+            ("find", "text", "tag")
+            if not self.is_bound
+            else self.FIELDS.get(str(self.data.get("action")), ())
+        )
+        for name in ("find", "text", "tag"):
+            self.fields[name].required = name in needed
         if removed:
             field = self.fields["action"]
             assert isinstance(field, forms.ChoiceField)
@@ -385,13 +394,8 @@ class BulkForm(forms.Form):
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}
-        action = str(cleaned.get("action") or "")
-        needed = {"replace": "find", "set_system": "text"}.get(
-            action, "tag" if action in (ChangeAction.TAG, ChangeAction.UNTAG) else ""
-        )
-        if needed and needed not in self.errors and not cleaned.get(needed):
-            self.add_error(needed, "Fill this in first.")
-        if action == ChangeAction.REPLACE and cleaned.get("find") == cleaned.get("replacement"):
+        same = "find" in cleaned and cleaned["find"] == cleaned.get("replacement")
+        if cleaned.get("action") == ChangeAction.REPLACE and same:
             self.add_error("replacement", "This is the text that is there already.")
         return cleaned
 

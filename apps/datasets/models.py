@@ -126,9 +126,10 @@ class Example(models.Model):
     class Meta:
         ordering = ["pk"]
         constraints = [
-            # Also the index by which the rows of a dataset are paged.
+            # Also the index by which the rows of a dataset are paged, and read without their texts.
             models.UniqueConstraint(
                 fields=["dataset", "key"],
+                include=["id"],
                 condition=models.Q(removed_at__isnull=True),
                 name="one_form_of_a_row_stands",
             ),

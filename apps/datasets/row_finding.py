@@ -10,7 +10,7 @@ from typing import Any
 
 from django.db import connection
 
-from apps.datasets.models import Dataset, Version
+from apps.datasets.models import Dataset, Version, VersionRow
 from apps.datasets.row_filters import NO_SPLIT, RowFilter
 
 NEAR_ROWS = 3000
@@ -66,8 +66,12 @@ def rows_of(dataset: Dataset, wanted: RowFilter, version: Version | None = None)
     inside, rest = Where(), Where()
     if version is not None:
         table = "datasets_versionrow v JOIN datasets_example e ON e.id = v.example_id"
-        place = "v.position"
+        # A version's positions follow the keys of its rows, so what has an index in the order of keys is read by it.
+        by_key = bool(wanted.answer) or wanted.source is not None
+        place = "e.key" if by_key else "v.position"
         inside.add("v.version_id = %s", version.pk)
+        if by_key:
+            inside.add("e.dataset_id = %s", dataset.pk)
         if wanted.split:
             inside.add("v.split = %s", wanted.split)
     else:
@@ -86,7 +90,7 @@ def rows_of(dataset: Dataset, wanted: RowFilter, version: Version | None = None)
 
 def _narrow(wanted: RowFilter, inside: Where, rest: Where, *, is_version: bool) -> None:
     """Each condition to where it belongs: at most one of those that have an ordered index goes inside."""
-    ordered = inside if not (is_version or wanted.removed) else rest
+    ordered = rest if wanted.removed else inside
     if wanted.answer:
         ordered.add("e.answer_hash = hashtextextended(%s, 0)", wanted.answer)
         rest.add(f"{ANSWER} = %s", wanted.answer)
@@ -127,6 +131,8 @@ def find_ids(
     rows = rows_of(dataset, wanted, version)
     order = "ASC" if before is None else "DESC"
     bound = after if before is None else before
+    if bound is not None and version is not None and rows.place == "e.key":
+        bound = _key_at(version, bound, is_after=before is None)
     if bound is not None:
         rows.inside.add(f"{rows.place} {'>' if before is None else '<'} %s", bound)
     # Rows that were picked by hand are few: there is nothing to look through.
@@ -136,6 +142,17 @@ def find_ids(
             return near
     found = _among_few(rows, wanted, order, limit)
     return found if found is not None else _by_index(rows, order, limit)
+
+
+def _key_at(version: Version, position: int, *, is_after: bool) -> int | None:
+    """The key of the row at a position, or of the next one there is on the side that is left out."""
+    rows = VersionRow.objects.filter(version=version)
+    rows = (
+        rows.filter(position__lte=position).order_by("-position")
+        if is_after
+        else rows.filter(position__gte=position).order_by("position")
+    )
+    return rows.values_list("example__key", flat=True).first()
 
 
 def count_rows(dataset: Dataset, wanted: RowFilter, *more: tuple[str, Any]) -> int:

@@ -8,10 +8,12 @@ The rule, in integers only, so that every machine and every release of Python co
 3. Strata: if the rows have between 2 and `STRATA_LIMIT` different answers, every answer with at least
    `ROWS_A_STRATUM` rows is a stratum, and all rarer answers together are one. Otherwise all rows are one stratum. A
    unit belongs to the stratum of most of its rows (on a tie, the first by name).
-4. A unit with a row that an earlier version tested on goes to test, whatever the shares say; the others make up for it.
-5. Stratum by stratum, in the order of their names, each unit in line goes to the split that is furthest behind: by
+4. Stratum by stratum, in the order of their names, each unit in line goes to the split that is furthest behind: by
    its share of the stratum so far and its share of all rows so far, added up; on a tie, train before validation before
    test.
+5. If that sends a row away from test that an earlier version tested on, 4 is done again with all units that hold such
+   rows sent to test first, whatever the shares say; the others make up for it. So the same rows, seed and shares give
+   the same splits again, and what a model was measured by is never trained on.
 
 Rows may come with a split that is given. It stays theirs, but for units that were tested on, which go to test; a row
 without one that has the content, the group or the cluster of such a row goes where that row is, and the rule divides
@@ -23,8 +25,9 @@ others: the whole has its shares, too.
 
 import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 TRAIN, VALIDATION, TEST = "train", "validation", "test"
 SPLITS = (TRAIN, VALIDATION, TEST)
@@ -78,7 +81,7 @@ def assign_splits(
     known = _with_given(rows, given, units)
     held = 0
     for members in units:
-        if any(rows[member].tested for member in members):
+        if known[members[0]] and any(rows[member].tested for member in members):
             held += len(members)
             for member in members:
                 known[member] = TEST
@@ -88,7 +91,7 @@ def assign_splits(
     )
     for index, split in zip(left, rest.splits, strict=True):
         known[index] = split
-    return SplitResult(splits=known, strata=rest.strata or 1, units=len(units), held=held)
+    return SplitResult(splits=known, strata=rest.strata or 1, units=len(units), held=held + rest.held)
 
 
 def _with_given(rows: Sequence[SplitRow], given: Sequence[str], units: Sequence[Sequence[int]]) -> list[str]:
@@ -127,13 +130,42 @@ def _divided(
             stratum = min(votes, key=lambda name: (-votes[name], name))
             key = min(rows[member].content_hash for member in members)
         by_stratum[stratum].append((hashlib.sha256(f"{seed}:{key}".encode()).digest(), members))
-    splits = [TRAIN] * len(rows)
+    splits = _deal(by_stratum, len(rows), shares)
+    held = {
+        id(members)
+        for line in by_stratum.values()
+        for _, members in line
+        if any(rows[member].tested for member in members)
+    }
+    away = any(row.tested and split != TEST for row, split in zip(rows, splits, strict=True))
+    if away:
+        splits = _deal(by_stratum, len(rows), shares, held)
+    held_rows = sum(len(members) for members in units if id(members) in held)
+    return SplitResult(splits=splits, strata=len(by_stratum), units=len(units), held=held_rows)
+
+
+def _deal(
+    by_stratum: dict[str, list[tuple[bytes, list[int]]]],
+    count: int,
+    shares: tuple[int, int, int],
+    held: Container[int] = (),
+) -> list[str]:
+    """The split of every row; units in `held` (by identity) go to test before the others are dealt out."""
+    splits = [TRAIN] * count
     overall = _Quota(shares)
-    held = _hold(rows, by_stratum, overall, splits)
+    in_test = {
+        name: [members for _, members in line if id(members) in held] for name, line in by_stratum.items()
+    }
+    for members in chain.from_iterable(in_test.values()):
+        overall.take(SPLITS.index(TEST), len(members))
+        for member in members:
+            splits[member] = TEST
     for name in sorted(by_stratum):
         stratum_quota = _Quota(shares)
-        stratum_quota.take(SPLITS.index(TEST), held[name])
+        stratum_quota.take(SPLITS.index(TEST), sum(len(members) for members in in_test[name]))
         for _, members in sorted(by_stratum[name], key=lambda unit: unit[0]):
+            if id(members) in held:
+                continue
             size = len(members)
             behind = [
                 in_stratum + in_all
@@ -144,29 +176,7 @@ def _divided(
             overall.take(chosen, size)
             for member in members:
                 splits[member] = SPLITS[chosen]
-    return SplitResult(splits=splits, strata=len(by_stratum), units=len(units), held=held.total())
-
-
-def _hold(
-    rows: Sequence[SplitRow],
-    by_stratum: dict[str, list[tuple[bytes, list[int]]]],
-    overall: "_Quota",
-    splits: list[str],
-) -> Counter[str]:
-    """Send what was tested on before to test, and take it out of the line; how many rows of each stratum that were."""
-    held: Counter[str] = Counter()
-    for name, line in by_stratum.items():
-        rest = []
-        for key, members in line:
-            if any(rows[member].tested for member in members):
-                overall.take(SPLITS.index(TEST), len(members))
-                held[name] += len(members)
-                for member in members:
-                    splits[member] = TEST
-            else:
-                rest.append((key, members))
-        by_stratum[name] = rest
-    return held
+    return splits
 
 
 class _Quota:

@@ -1,7 +1,8 @@
 """What a version says about itself: sizes, lengths, answers, duplicates, and whether it is enough."""
 
+import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil
 from typing import Any
@@ -11,6 +12,11 @@ from apps.datasets.splits import SPLITS
 BARS = 24
 ANSWERS_SHOWN = 50
 ANSWER_CHARACTERS = 200
+NGRAM_WORDS = 1_000_000
+LONGEST_NGRAM = 4
+NGRAMS_SHOWN = 12
+DUPLICATE_GROUPS_SHOWN = 20
+_WORDS = re.compile(r"\w+(?:['’\-]\w+)*")
 PERCENTILES = (5, 25, 50, 75, 95, 99)
 
 
@@ -61,6 +67,62 @@ def label_mix(answers: Sequence[str], splits: Sequence[str]) -> dict[str, Any]:
             | {split: in_split[split][answer] for split in SPLITS}
             for answer, count in shown
         ],
+    }
+
+
+def frequent_ngrams(answers: Mapping[str, int]) -> dict[str, Any]:
+    """The most frequent runs of one to `LONGEST_NGRAM` words in answers, by the rows whose answer holds them.
+
+    `answers` are the different answers with their rows. Looked at in the order given, until so many words are read;
+    `rows_seen` says how far that was.
+    """
+    counts: list[Counter[str]] = [Counter() for _ in range(LONGEST_NGRAM)]
+    rows_seen, words_left = 0, NGRAM_WORDS
+    for answer, rows in answers.items():
+        if words_left <= 0:
+            break
+        words = _WORDS.findall(answer.casefold())[:words_left]
+        words_left -= len(words)
+        rows_seen += rows
+        for size, counter in enumerate(counts, start=1):
+            for ngram in {" ".join(words[start : start + size]) for start in range(len(words) - size + 1)}:
+                counter[ngram] += rows
+    lists = {
+        str(size): [
+            {"text": text[:ANSWER_CHARACTERS], "rows": rows}
+            for text, rows in sorted(counter.items(), key=lambda item: (-item[1], item[0]))[:NGRAMS_SHOWN]
+            if rows > 1
+        ]
+        for size, counter in enumerate(counts, start=1)
+    }
+    return {"rows_seen": rows_seen, "ngrams": lists}
+
+
+def duplicate_groups(content_hashes: Sequence[str], ids: Sequence[int]) -> dict[str, Any]:
+    """Rows with the same messages: how many groups of which size, and the largest ones with the first row of each."""
+    counts = Counter(content_hashes)
+    repeated = {content: count for content, count in counts.items() if count > 1}
+    first: dict[str, int] = {}
+    if repeated:
+        for content, pk in zip(content_hashes, ids, strict=True):
+            if content in repeated:
+                first.setdefault(content, pk)
+    largest = sorted(repeated.items(), key=lambda item: (-item[1], first[item[0]]))[:DUPLICATE_GROUPS_SHOWN]
+    sizes = Counter(repeated.values())
+    bounds = ((2, 2), (3, 5), (6, 10), (11, 100), (101, None))
+    return {
+        "groups": len(repeated),
+        "sizes": [
+            {
+                "from": low,
+                "to": high,
+                "groups": sum(
+                    n for size, n in sizes.items() if size >= low and (high is None or size <= high)
+                ),
+            }
+            for low, high in bounds
+        ],
+        "largest": [{"example": first[content], "rows": count} for content, count in largest],
     }
 
 

@@ -7,6 +7,8 @@ from typing import Any
 from apps.datasets.models import Version
 
 ANSWERS_SHOWN = 20
+LEAST_SHARE = 0.0005
+"""A smaller change would be shown as 0.0 points."""
 
 
 @dataclass(frozen=True)
@@ -76,26 +78,23 @@ def answers_moved(before: Version, after: Version) -> list[AnswerShare]:
         ]
         shares.append(AnswerShare(answer, share[0], share[1], rows[0], rows[1]))
     known = [share for share in shares if share.before is not None and share.after is not None]
-    moved = [share for share in known if abs(share.change) > 1e-9]
+    moved = [share for share in known if abs(share.change) >= LEAST_SHARE]
     return sorted(moved, key=lambda share: (-abs(share.change), share.answer))[:ANSWERS_SHOWN]
 
 
 def _counts(version: Version) -> dict[str, int]:
-    return {each["answer"]: each["rows"] for each in _listed(version).get("answers") or ()}
+    answers = version.statistics.get("answers", {}).get("answers", [])
+    return {each["answer"]: each["rows"] for each in answers}
 
 
 def _rows(counts: Mapping[str, int], answer: str, version: Version) -> int | None:
     if answer in counts:
         return counts[answer]
-    return 0 if _listed(version).get("distinct") == len(counts) else None
-
-
-def _listed(version: Version) -> Mapping[str, Any]:
-    return version.statistics.get("answers") or {}
+    return 0 if version.statistics.get("answers", {}).get("distinct") == len(counts) else None
 
 
 def _at(statistics: Mapping[str, Any], path: tuple[str, ...]) -> float | int | None:
     value: Any = statistics
     for name in path:
         value = value.get(name) if isinstance(value, Mapping) else None
-    return value
+    return value if isinstance(value, int | float) else None

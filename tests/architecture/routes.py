@@ -58,6 +58,8 @@ EXPECTED: dict[str, Expected] = {
     "operations:cancel": Expected(LEAD, POST, pk="operation"),
     # --- project --------------------------------------------------------------------------------------------
     "overview:project": Expected(VIEWER),
+    "overview:version_uses": Expected(VIEWER, pk="version"),
+    "overview:row_uses": Expected(VIEWER, pk="example"),
     # --- data -----------------------------------------------------------------------------------------------
     "datasets:index": Expected(VIEWER),
     "datasets:sample": Expected(VIEWER),
@@ -87,7 +89,7 @@ EXPECTED: dict[str, Expected] = {
     "datasets:change_rows": Expected(REVIEWER, BOTH, pk="dataset"),
     "datasets:merge": Expected(REVIEWER, BOTH, pk="dataset"),
     "datasets:save_filter": Expected(REVIEWER, POST, pk="dataset"),
-    "datasets:delete_filter": Expected(REVIEWER, POST, pk="filter"),
+    "datasets:delete_filter": Expected(REVIEWER, POST, pk="dataset"),
     "datasets:edit_row": Expected(REVIEWER, BOTH, pk="example"),
     "datasets:remove_row": Expected(REVIEWER, POST, pk="example"),
     "datasets:bring_back_row": Expected(REVIEWER, POST, pk="example"),

@@ -1,6 +1,7 @@
 """Changes of many rows: what each does to which rows, that it is done as one, and undone as one."""
 
 from collections import Counter
+from typing import Any
 
 import pytest
 
@@ -176,6 +177,7 @@ def test_another_dataset_is_merged_in_without_its_duplicates(
     dataset.refresh_from_db()
     assert dataset.example_count == 13
     added = head(dataset)[-1]
+    assert added.source is not None
     assert (added.line, added.source.file_name) == (13, "more.jsonl")
     change = Change.objects.order_by("-pk")[0]
     assert change.row_count == 1
@@ -228,7 +230,7 @@ def test_running_a_done_change_again_does_nothing(dataset, apply, work):
 
 
 def test_edits_of_messages_leave_everything_else_as_it_was():
-    whole = {
+    whole: dict[str, Any] = {
         "id": 7,
         "messages": [
             {"role": "system", "content": "Be kind."},

@@ -71,6 +71,7 @@ def test_an_edit_makes_a_form_that_replaces_the_old_one(dataset, freeze, rob, vi
     )
     assert new.payload["messages"][1]["content"] == "access, please"
     assert new.payload["metadata"] == old.payload["metadata"]
+    assert new.created_by is not None
     assert new.created_by.email == "rob@example.org"
     assert old.removed_at is not None
     dataset.refresh_from_db()

@@ -3,10 +3,12 @@
 import pytest
 from django.db import connection
 from django.http import QueryDict
+from django.utils import timezone
 
-from apps.datasets.models import CheckReport, Dataset, Example, Finding, FindingRow
+from apps.datasets.models import CheckReport, Dataset, Example, Finding, FindingRow, Version
 from apps.datasets.row_filters import RowFilter
 from apps.datasets.row_finding import count_rows, find_ids
+from apps.datasets.selectors import version_rows_page
 from apps.datasets.services import dataset_create
 from tests.datasets.conftest import url
 from tests.datasets.test_search import plans
@@ -168,5 +170,46 @@ def test_a_filter_is_kept_under_a_name_and_deleted(dataset, rob, project):
     rob.post(place + "?tag=check", {"name": "To check"})
     saved.refresh_from_db()
     assert saved.query == "tag=check"
-    rob.post(url("delete_filter", project, saved.pk))
+    rob.post(url("delete_filter", project, dataset.pk), {"name": "To check"})
     assert not dataset.saved_filters.exists()
+
+
+# Of a version that holds every row but those of the removed ones; every tenth is in validation.
+OF_VERSION: dict[str, list[int]] = {
+    "answer=other": [4711],
+    "answer=bug": [n for n in STANDING if n % 3 == 2 and n != 4711],
+    "split=validation": list(range(20, ROWS + 1, 10)),
+    "answer=billing&split=validation&min=400": list(range(150, ROWS + 1, 150)),
+    "tag=check&q=long": list(range(100, ROWS + 1, 100)),
+    "min=400": list(range(50, ROWS + 1, 50)),
+    "q=nowhere": [],
+}
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("query", OF_VERSION)
+def test_the_rows_of_a_version_are_filtered_in_the_order_of_their_positions(query, dataset):
+    version = Version.objects.create(dataset=dataset, number=1)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            INSERT INTO datasets_versionrow (version_id, example_id, position, split, "group")
+            SELECT %s, id, row_number() OVER (ORDER BY key),
+                   CASE WHEN line %% 10 = 0 THEN 'validation' ELSE 'train' END, ''
+            FROM datasets_example WHERE dataset_id = %s AND removed_at IS NULL ORDER BY key
+            """,
+            [version.pk, dataset.pk],
+        )
+        cursor.execute("ANALYZE datasets_versionrow")
+    # What was removed since is in the version still.
+    Example.objects.filter(dataset=dataset, line__gt=8990).update(removed_at=timezone.now())
+    wanted, expected = RowFilter.of(QueryDict(query)), OF_VERSION[query]
+    page = version_rows_page(version, wanted, QueryDict(query))
+    assert [row.example.line for row in page.rows] == expected[:50]
+    if page.after is not None:
+        following = version_rows_page(version, wanted, QueryDict(f"{query}&after={page.after}"))
+        assert [row.example.line for row in following.rows] == expected[50:100]
+        back = version_rows_page(version, wanted, QueryDict(f"{query}&before={following.before}"))
+        assert [row.example.line for row in back.rows] == expected[:50]
+    last = find_ids(dataset, wanted, version=version, before=10**12, limit=5)
+    assert lines_of(last) == expected[::-1][:5]

@@ -154,3 +154,35 @@ def test_given_splits_stay_and_carry_over_to_the_same_content_and_group():
     assert result.splits[4:] == rest.splits
     everything = assign_splits(rows[:2], seed=1, validation_share=0.5, test_share=0.4, given=["test", "test"])
     assert everything.splits == ["test", "test"]
+
+
+def test_the_same_rows_and_seed_give_the_same_splits_again():
+    rows = rows_of(500, answers=7, group_size=3)
+    first = split(rows)
+    again = [replace(row, tested=name == "test") for row, name in zip(rows, first, strict=True)]
+    assert split(again) == first
+    other = split(again, seed=7)
+    assert other != first
+    assert all(name == "test" for name, row in zip(other, again, strict=True) if row.tested)
+
+
+def test_given_splits_give_way_where_an_earlier_version_tested():
+    rows = [
+        SplitRow("a", "x", tested=True),
+        SplitRow("b", "x", "g"),
+        SplitRow("c", "x", "g", tested=True),
+        SplitRow("d", "y", cluster="near-1"),
+        SplitRow("e", "y", cluster="near-1"),
+    ]
+    given = ["train", "train", "", "validation", ""]
+    result = assign_splits(rows, seed=1, validation_share=0.1, test_share=0.1, given=given)
+    assert result.splits == ["test", "test", "test", "validation", "validation"]
+    assert result.held == 3
+
+
+def test_the_same_given_splits_give_the_same_splits_again():
+    rows = rows_of(500, answers=7, group_size=3)
+    given = ["test" if index < 60 else "" for index in range(500)]
+    first = assign_splits(rows, seed=42, validation_share=0.1, test_share=0.1, given=given).splits
+    again = [replace(row, tested=name == "test") for row, name in zip(rows, first, strict=True)]
+    assert assign_splits(again, seed=42, validation_share=0.1, test_share=0.1, given=given).splits == first

@@ -34,7 +34,7 @@ def test_a_deleted_dataset_is_nowhere_but_in_the_trash_and_comes_back(dataset, r
     assert dataset.name in vic.get(url("trash", project)).content.decode()
     assert rob.post(url("restore_dataset", project, dataset.pk)).status_code == 302
     assert rob.get(url("detail", project, dataset.pk)).status_code == 200
-    assert rob.post(url("restore_dataset", project, dataset.pk)).status_code == 404
+    assert rob.post(url("restore_dataset", project, dataset.pk)).status_code == 409
 
 
 def test_the_name_is_free_again_and_then_in_the_way(dataset, project, people):

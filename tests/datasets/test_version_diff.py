@@ -2,9 +2,9 @@
 
 import pytest
 
+from apps.datasets.diff_pages import diff_page
 from apps.datasets.message_differences import message_differences
 from apps.datasets.models import Dataset, Example, VersionDiff
-from apps.datasets.selectors import diff_page
 from apps.datasets.services import row_add, row_edit, row_remove, version_diff
 from tests.datasets.conftest import lines, row, tickets, url
 

@@ -150,7 +150,7 @@ class Migration(migrations.Migration):
                 ('problems', django.contrib.postgres.fields.ArrayField(base_field=models.CharField(max_length=40), size=None)),
                 ('word_signature', models.BinaryField()),
                 ('character_signature', models.BinaryField()),
-                ('tokenizer', models.CharField(help_text='The base model whose tokenizer counted; empty: none.', max_length=300)),
+                ('tokenizer', models.CharField(help_text='Which tokenizer counted: see tokenizers.tokenizer_key; empty: none.', max_length=32)),
                 ('tokens', models.IntegerField(null=True)),
                 ('answer_tokens', models.IntegerField(null=True)),
             ],
@@ -471,7 +471,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='example',
-            constraint=models.UniqueConstraint(condition=models.Q(('removed_at__isnull', True)), fields=('dataset', 'key'), name='one_form_of_a_row_stands'),
+            constraint=models.UniqueConstraint(condition=models.Q(('removed_at__isnull', True)), fields=('dataset', 'key'), include=('id',), name='one_form_of_a_row_stands'),
         ),
         migrations.AddIndex(
             model_name='importproblem',

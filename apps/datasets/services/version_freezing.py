@@ -5,10 +5,11 @@ One transaction: a freezing that is stopped leaves nothing behind, and running i
 
 import hashlib
 from array import array
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 from django.db import connection, transaction
@@ -26,7 +27,7 @@ from apps.datasets.selectors_checks import clusters_for_freezing
 from apps.datasets.services.apart import reporting_apart
 from apps.datasets.services.check_facts import token_lengths
 from apps.datasets.splits import SPLITS, SplitResult, SplitRow, assign_splits
-from apps.datasets.statistics import label_mix, summary
+from apps.datasets.statistics import duplicate_groups, frequent_ngrams, label_mix, summary
 from apps.datasets.tokenizers import tokenizer_key, tokenizer_of
 from apps.operations.models import Operation, OperationState
 from apps.operations.progress import Progress
@@ -51,9 +52,17 @@ class _Rows:
     clusters: dict[int, str] = field(default_factory=dict)
     """Example -> the cluster of nearly the same questions that it is in, where the checks know it."""
     preference_pairs: int = 0
+    sources: Counter[int | None] = field(default_factory=Counter)
+    edited: int = 0
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    @property
+    def origin(self) -> dict[str, Any]:
+        """Rows by the import that they came with; those made by hand under None; and how many were edited since."""
+        files = [{"import": source, "rows": count} for source, count in self.sources.most_common()]
+        return {"files": files, "edited": self.edited}
 
 
 def version_freeze(*, version: Version, progress: Progress) -> None:
@@ -110,34 +119,46 @@ def _tested_before(version: Version) -> _Tested:
     return tested
 
 
-def _example_batches(version: Version) -> Iterator[list[tuple[int, int, str, str, Any, str | None]]]:
+class _Read(NamedTuple):
+    pk: int
+    key: int
+    content_hash: str
+    source: int | None
+    split: str
+    raw: Any
+    made: str | None
+
+
+def _example_batches(version: Version) -> Iterator[list[_Read]]:
     """All rows by one statement, so of one moment, in the order in which they came."""
     rows = (
         head_of(version.dataset)
         .order_by("key")
         .annotate(made=made_payload())
-        .values_list("pk", "key", "content_hash", "split", "raw", "made")
+        .values_list("pk", "key", "content_hash", "source_id", "split", "raw", "made")
         .iterator(chunk_size=BATCH)
     )
-    while batch := list(islice(rows, BATCH)):
+    while batch := [_Read(*row) for row in islice(rows, BATCH)]:
         yield batch
 
 
 def _take(
     rows: _Rows,
-    batch: list[tuple[int, int, str, str, Any, str | None]],
+    batch: Sequence[_Read],
     version: Version,
     tokenizer: ChatTokenizer | None,
     tested: _Tested,
 ) -> None:
-    counted = {} if tokenizer is None else _counted_before(version, [row[0] for row in batch])
+    counted = {} if tokenizer is None else _counted_before(version, [row.pk for row in batch])
     chats = []
-    for pk, key, content_hash, split, raw, made in batch:
+    for pk, key, content_hash, source, split, raw, made in batch:
         line = chat_line(raw, made)
         payload = msgspec.json.decode(line)
         messages = payload["messages"]
         answer = answer_of(payload)
         rows.ids.append(pk)
+        rows.sources[source] += 1
+        rows.edited += pk != key
         rows.split_rows.append(
             SplitRow(
                 content_hash,
@@ -244,6 +265,9 @@ def _statistics(rows: _Rows, result: SplitResult, why_unknown: str) -> dict[str,
         },
         "answers": label_mix([row.answer for row in rows.split_rows], result.splits),
         "duplicate_rows": len(rows) - distinct,
+        "duplicates": duplicate_groups([row.content_hash for row in rows.split_rows], rows.ids),
+        "ngrams": frequent_ngrams(Counter(row.answer for row in rows.split_rows)),
+        "origin": rows.origin,
         "groups": len({row.group for row in rows.split_rows if row.group}),
         "rows_in_groups": sum(1 for row in rows.split_rows if row.group),
         "clusters": len({row.cluster for row in rows.split_rows if row.cluster}),

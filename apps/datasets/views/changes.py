@@ -219,12 +219,10 @@ def save_filter(request: ProjectRequest, pk: int) -> HttpResponse:
 
 @project_view(Permission.EDIT_DATA, methods=("POST",))
 def delete_filter(request: ProjectRequest, pk: int) -> HttpResponse:
-    found = get_object_or_404(
-        SavedFilter.objects.filter(dataset__in=datasets_of(request.project)).select_related(
-            "dataset__project__workspace"
-        ),
-        pk=pk,
-    )
-    filter_delete(saved=found, actor=request.user)
-    messages.success(request, f"The saved filter “{found.name}” is deleted. No row was touched.")
-    return redirect(found.dataset)
+    dataset = _dataset(request, pk)
+    found = SavedFilter.objects.filter(dataset=dataset, name=request.POST.get("name", "")).first()
+    if found is not None:
+        found.dataset = dataset
+        filter_delete(saved=found, actor=request.user)
+        messages.success(request, f"The saved filter “{found.name}” is deleted. No row was touched.")
+    return redirect(dataset)

@@ -8,10 +8,11 @@ from django.shortcuts import get_object_or_404
 
 from apps.accounts.permissions import Permission
 from apps.core.http import render_partial
+from apps.datasets.diff_pages import DiffKind, diff_page, splits_of_examples
 from apps.datasets.message_differences import MessageDifference, message_differences
 from apps.datasets.models import Example, Version, VersionDiff
 from apps.datasets.row_filters import number_of
-from apps.datasets.selectors import DiffKind, diff_page, frozen_versions_of, splits_of_examples
+from apps.datasets.selectors import frozen_versions_of
 from apps.datasets.services import version_diff
 from apps.datasets.version_comparison import answers_moved, figures_of
 from apps.datasets.views.datasets import data_crumbs

@@ -15,7 +15,7 @@ from apps.accounts.permissions import Permission
 from apps.core.http import render_partial
 from apps.core.pagination import keyset_page
 from apps.datasets.forms import DatasetForm
-from apps.datasets.models import Dataset, Split
+from apps.datasets.models import Dataset, Split, VersionState
 from apps.datasets.row_filters import NO_SPLIT, RowFilter
 from apps.datasets.selectors import (
     changes_of,
@@ -99,12 +99,14 @@ def detail(request: ProjectRequest, pk: int) -> HttpResponse:
     tab = request.GET.get("tab", "rows")
     if tab not in ("rows", "versions", "changes", "imports"):
         tab = "rows"
+    latest = dataset.versions.only("number", "state", "dataset_id").first()
     context = {
         "dataset": dataset,
+        "latest": latest if latest and latest.state == VersionState.FROZEN else None,
         "tab": tab,
         "tabs": dataset_tabs(dataset, tab),
         "breadcrumbs": data_crumbs(request, (dataset.name, "")),
-        "may_delete": not dataset.versions.exists(),
+        "may_delete": latest is None,
         "report": latest_report(dataset),
     }
     if tab == "versions":
@@ -167,9 +169,9 @@ def delete(request: ProjectRequest, pk: int) -> HttpResponse:
 @project_view(Permission.VIEW)
 def trash(request: ProjectRequest) -> HttpResponse:
     """Deleted datasets, until they are removed for good."""
-    deleted = deleted_datasets_of(request.project)
+    deleted, kept = deleted_datasets_of(request.project), timedelta(days=DAYS_IN_TRASH)
     context = {
-        "datasets": [(each, each.deleted_at + timedelta(days=DAYS_IN_TRASH)) for each in deleted],
+        "datasets": [(each, each.deleted_at + kept) for each in deleted if each.deleted_at],
         "days": DAYS_IN_TRASH,
         "breadcrumbs": data_crumbs(request, ("Trash", "")),
     }
@@ -178,7 +180,8 @@ def trash(request: ProjectRequest) -> HttpResponse:
 
 @project_view(Permission.EDIT_DATA, methods=("POST",))
 def restore_dataset(request: ProjectRequest, pk: int) -> HttpResponse:
-    dataset = get_object_or_404(deleted_datasets_of(request.project), pk=pk)
+    dataset = get_object_or_404(Dataset.with_deleted.filter(project=request.project), pk=pk)
+    dataset.project = request.project
     dataset_restore(dataset=dataset, actor=request.user)
     messages.success(request, f"“{dataset.name}” is back, with all its rows.")
     return redirect(dataset)

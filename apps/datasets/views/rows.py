@@ -181,7 +181,8 @@ def edit_row(request: ProjectRequest, pk: int) -> HttpResponse:
     elif found.removed_at is not None:
         history = history_of(found)
         if history.current is not None:
-            return redirect("datasets:edit_row", **_kwargs(request, history.current.pk))
+            url = reverse("datasets:edit_row", kwargs=_kwargs(request, history.current.pk))
+            return HttpResponseRedirect(f"{url}{f'?{place.query}' if place.query else ''}")
     return _editor(request, found, draft, place, status=status, current=current)
 
 

@@ -11,7 +11,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from apps.accounts.permissions import Permission
 from apps.core.errors import ConflictError
 from apps.core.http import render_partial, stream_download
-from apps.datasets.charts import answer_rows, bars_of, split_segments
+from apps.datasets.charts import answer_rows, bars_of, duplicate_sizes, split_segments
 from apps.datasets.export_folder import export_folder
 from apps.datasets.exports import FORMATS
 from apps.datasets.forms import FreezeForm
@@ -25,6 +25,7 @@ from apps.datasets.selectors import (
     group_paths_of,
     identical_versions,
     next_version_number,
+    origin_of,
     sources_of,
     tested_rows_of,
     version_export_rows,
@@ -130,6 +131,9 @@ def version(request: ProjectRequest, pk: int) -> HttpResponse:
             "statistics": found.statistics,
             "segments": split_segments(found),
             "advice": size_advice(found.train_count, found.test_count),
+            "ngrams": list(found.statistics.get("ngrams", {}).get("ngrams", {}).items()),
+            "duplicate_sizes": duplicate_sizes(found.statistics.get("duplicates")),
+            "origin": origin_of(found),
             "answers": answer_rows(found.statistics["answers"]),
             "has_pairs": found.statistics.get("preference_pairs", 0) > 0,
             "identical": identical_versions(found),
