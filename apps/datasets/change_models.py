@@ -23,6 +23,7 @@ class ChangeAction(models.TextChoices):
     UNTAG = "untag", "Tag removed"
     MERGE = "merge", "Merged in"
     RESTORE = "restore", "Version restored"
+    REDACT = "redact", "Personal data redacted"
 
 
 class ChangeState(models.TextChoices):

@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from apps.audit.models import AuditEvent
 from apps.datasets.models import (
+    Change,
     CheckReport,
     CheckState,
     Dataset,
@@ -21,7 +22,13 @@ from apps.datasets.models import (
 )
 from apps.datasets.selectors import head_of
 from apps.datasets.selectors_checks import is_current, latest_report
-from apps.datasets.services import checks_request, dataset_delete, dataset_purge, finding_decide
+from apps.datasets.services import (
+    change_undo_request,
+    checks_request,
+    dataset_delete,
+    dataset_purge,
+    finding_decide,
+)
 from apps.operations.models import Operation, OperationState
 from apps.operations.services import operation_cancel
 from tests.datasets.conftest import lines, row, url
@@ -133,6 +140,25 @@ def test_redaction_makes_new_forms_with_the_same_key(dataset_of, check, people):
     dataset.refresh_from_db()
     assert dataset.example_count == len(PLAIN) + 2
     assert not check(dataset).findings.filter(code="email").exists()
+
+
+def test_a_clean_up_is_a_change_with_its_way_back(dataset_of, check, people, work):
+    dataset = dataset_of(lines(*PLAIN, *FAULTS))
+    before = set(head_of(dataset).values_list("pk", flat=True))
+    report = check(dataset)
+    finding_decide(finding=report.findings.get(code="near"), action="drop_repeats", actor=people.rob)
+    finding_decide(finding=report.findings.get(code="email"), action="mask", actor=people.rob)
+    redaction, drop = Change.objects.filter(dataset=dataset)
+    assert [(drop.action, drop.row_count), (redaction.action, redaction.row_count)] == [
+        ("remove", 1),
+        ("redact", 1),
+    ]
+    for change in (redaction, drop):
+        change_undo_request(change=change, actor=people.rob)
+        work()
+    assert set(head_of(dataset).values_list("pk", flat=True)) == before
+    dataset.refresh_from_db()
+    assert dataset.example_count == 45
 
 
 def test_leakage_of_a_row_that_was_redacted_meanwhile_is_dropped_all_the_same(dataset_of, check, people):

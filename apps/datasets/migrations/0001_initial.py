@@ -95,7 +95,7 @@ class Migration(migrations.Migration):
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('created_at', models.DateTimeField(auto_now_add=True)),
                 ('updated_at', models.DateTimeField(auto_now=True)),
-                ('action', models.CharField(choices=[('edit', 'Edited'), ('add', 'Added by hand'), ('remove', 'Removed'), ('bring_back', 'Brought back'), ('replace', 'Text replaced'), ('set_system', 'System prompt set'), ('strip_system', 'System prompt removed'), ('tag', 'Tagged'), ('untag', 'Tag removed'), ('merge', 'Merged in'), ('restore', 'Version restored')], max_length=12)),
+                ('action', models.CharField(choices=[('edit', 'Edited'), ('add', 'Added by hand'), ('remove', 'Removed'), ('bring_back', 'Brought back'), ('replace', 'Text replaced'), ('set_system', 'System prompt set'), ('strip_system', 'System prompt removed'), ('tag', 'Tagged'), ('untag', 'Tag removed'), ('merge', 'Merged in'), ('restore', 'Version restored'), ('redact', 'Personal data redacted')], max_length=12)),
                 ('state', models.CharField(choices=[('waiting', 'Under way'), ('done', 'Done'), ('failed', 'Failed'), ('undoing', 'Being undone'), ('undone', 'Undone')], default='waiting', max_length=8)),
                 ('parameters', models.JSONField(default=dict, help_text='What to do, and the filter that says to which rows.')),
                 ('row_count', models.BigIntegerField(default=0, help_text='Rows that it changed.')),
@@ -411,7 +411,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='change',
-            constraint=models.CheckConstraint(condition=models.Q(('action__in', ['edit', 'add', 'remove', 'bring_back', 'replace', 'set_system', 'strip_system', 'tag', 'untag', 'merge', 'restore'])), name='change_action_known'),
+            constraint=models.CheckConstraint(condition=models.Q(('action__in', ['edit', 'add', 'remove', 'bring_back', 'replace', 'set_system', 'strip_system', 'tag', 'untag', 'merge', 'restore', 'redact'])), name='change_action_known'),
         ),
         migrations.AddIndex(
             model_name='decision',

@@ -1,15 +1,19 @@
 """Editing the messages of many rows: each is read, changed, checked like a row of an import, stored as a new form."""
 
 from array import array
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import msgspec
 from django.db import connection
+from django.db.models import F
 from django.utils import timezone
 
+from apps.accounts.models import User
+from apps.core.errors import ConflictError
+from apps.core.formatting import format_number
 from apps.datasets.chat_rows import ChatRow, check_row
-from apps.datasets.models import Change, ChangeAction, ChangeRow, Example
+from apps.datasets.models import Change, ChangeAction, ChangeRow, ChangeState, Dataset, Example
 from apps.datasets.row_edits import Edit, edit_of, encoded
 from apps.datasets.row_filters import RowFilter
 from apps.datasets.row_finding import Rows, rows_of
@@ -36,6 +40,66 @@ def edit_rows(change: Change, wanted: RowFilter, report: Report) -> dict[str, in
         _store(change, forms)
         report(start + len(forms))
     return {"row_count": changed, "skipped_count": len(ids) - changed, "refused_count": refused}
+
+
+def clean_rows(
+    *,
+    dataset: Dataset,
+    ids: Sequence[int],
+    edit: Edit | None,
+    parameters: dict[str, Any],
+    actor: User,
+) -> int:
+    """Remove these forms, or put edited ones in their place, at once; how many rows that were.
+
+    Like any other change it can be looked at and undone. Call it in a transaction that holds the dataset.
+    """
+    change = Change.objects.create(
+        dataset=dataset,
+        action=ChangeAction.REMOVE if edit is None else ChangeAction.REDACT,
+        state=ChangeState.DONE,
+        parameters=parameters,
+        created_by=actor,
+    )
+    changed = 0
+    for start in range(0, len(ids), BATCH):
+        part = list(ids[start : start + BATCH])
+        if edit is None:
+            changed += _remove(change, part)
+            continue
+        forms, broken = _edited(part, edit, change)
+        if broken:
+            raise ConflictError(
+                f"{format_number(broken)} of these rows would not pass the checks of an import afterwards, so nothing"
+                " was changed. Edit them by hand, and clean up the others.",
+                code="rows_would_break",
+            )
+        _store(change, forms)
+        changed += len(forms)
+    if changed:
+        Change.objects.filter(pk=change.pk).update(row_count=changed)
+        removed = changed if edit is None else 0
+        Dataset.objects.filter(pk=dataset.pk).update(
+            example_count=F("example_count") - removed, updated_at=timezone.now()
+        )
+    else:
+        change.delete()
+    return changed
+
+
+def _remove(change: Change, ids: list[int]) -> int:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            WITH gone AS (
+                UPDATE datasets_example SET removed_at = now()
+                WHERE id = ANY(%s) AND removed_at IS NULL RETURNING id
+            )
+            INSERT INTO datasets_changerow (change_id, before_id) SELECT %s, id FROM gone
+            """,
+            [ids, change.pk],
+        )
+        return int(cursor.rowcount)
 
 
 def edit_sample(

@@ -2,12 +2,11 @@
 
 import hashlib
 import hmac
-import json
 from collections import Counter
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
-import msgspec
 from django.conf import settings
 from django.db import connection, transaction
 from django.db.models import F, Q
@@ -15,7 +14,6 @@ from django.utils import timezone
 
 from apps.accounts.models import User
 from apps.audit.services import record
-from apps.core.canonical import canonical_json, sha256_hex
 from apps.core.errors import ConflictError, PortalError
 from apps.datasets.checks.personal.redaction import Replacement, mask, placeholder_with, redacted_payload
 from apps.datasets.checks.results import (
@@ -26,7 +24,6 @@ from apps.datasets.checks.results import (
     MASK,
     PLACEHOLDER,
 )
-from apps.datasets.checks.texts import strings_in
 from apps.datasets.models import (
     CheckReport,
     CheckState,
@@ -38,11 +35,11 @@ from apps.datasets.models import (
     VersionState,
 )
 from apps.datasets.selectors_checks import blocking_findings, latest_report
+from apps.datasets.services.bulk_edits import clean_rows
 from apps.operations.services import operation_start
 
 CHECK_KIND = "datasets.run_checks"
 DROPS = (DROP_ROWS, DROP_REPEATS, DROP_TRAIN)
-BATCH = 500
 LOOKED_UP = 5000
 
 
@@ -112,7 +109,7 @@ def finding_decide(
         decided = rows.values("item").distinct().count()
         if not decided:
             raise ConflictError("These were decided in the meantime. Reload the page to see how.")
-        changed = _change_rows(dataset, current, rows, action, actor)
+        changed = _change_rows(dataset, current, rows, action=action, reason=reason, actor=actor)
         _remember(dataset, current, action=action, reason=reason, items=items, actor=actor)
         rows.update(decided=action)
         Finding.objects.filter(pk=current.pk).update(open_count=F("open_count") - decided)
@@ -171,22 +168,22 @@ def _count_open(report: CheckReport) -> None:
     )
 
 
-def _change_rows(dataset: Dataset, finding: Finding, rows: Any, action: str, actor: User) -> int:
+def _change_rows(
+    dataset: Dataset, finding: Finding, rows: Any, *, action: str, reason: str, actor: User
+) -> int:
     if action == ACCEPT:
         return 0
-    ids = _standing(dataset, rows, action)
-    if action in DROPS:
-        removed = Example.objects.filter(pk__in=ids, removed_at=None).update(removed_at=timezone.now())
-        Dataset.objects.filter(pk=dataset.pk).update(
-            example_count=F("example_count") - removed, updated_at=timezone.now()
-        )
-        return removed
-    replace = mask if action == MASK else placeholder_with(_placeholder_key(dataset))
-    changed = 0
-    for start in range(0, len(ids), BATCH):
-        changed += _redact(ids[start : start + BATCH], finding.code, replace, actor)
-    Dataset.objects.filter(pk=dataset.pk).update(updated_at=timezone.now())
-    return changed
+    edit = None
+    if action not in DROPS:
+        replace = mask if action == MASK else placeholder_with(_placeholder_key(dataset))
+        edit = partial(_redacted_row, kind=finding.code, replace=replace)
+    return clean_rows(
+        dataset=dataset,
+        ids=_standing(dataset, rows, action),
+        edit=edit,
+        parameters={"rows": finding.title, "finding": finding.code} | ({"reason": reason} if reason else {}),
+        actor=actor,
+    )
 
 
 def _standing(dataset: Dataset, rows: Any, action: str) -> list[int]:
@@ -226,45 +223,10 @@ def _current_forms(dataset: Dataset, keys: Sequence[int]) -> dict[int, int]:
     return found
 
 
-def _redact(ids: Sequence[int], kind: str, replace: Replacement, actor: User) -> int:
-    """New forms of rows, without the personal data of one kind; a row that holds none by now stays as it is."""
-    old = list(
-        Example.objects.select_for_update().filter(pk__in=ids, removed_at=None).order_by("pk").defer("words")
-    )
-    forms: list[Example] = []
-    replaced: list[int] = []
-    for example in old:
-        payload = msgspec.json.decode(bytes(example.raw))
-        cleaned = redacted_payload(payload, {kind}, replace)
-        if cleaned == payload:
-            continue
-        messages = cleaned.get("messages")
-        hashed = messages if isinstance(messages, list) else cleaned
-        contents = (
-            [message["content"] for message in messages if message.get("content")]
-            if isinstance(messages, list)
-            else list(strings_in(cleaned))
-        )
-        forms.append(
-            Example(
-                dataset_id=example.dataset_id,
-                source_id=example.source_id,
-                line=example.line,
-                row=example.key,
-                replaces_id=example.pk,
-                split=example.split,
-                tags=example.tags,
-                raw=json.dumps(cleaned, ensure_ascii=False).encode(),
-                payload=cleaned,
-                content_hash=sha256_hex(canonical_json(hashed)),
-                text="\n".join(text for text in contents if isinstance(text, str)),
-                created_by=actor,
-            )
-        )
-        replaced.append(example.pk)
-    Example.objects.filter(pk__in=replaced).update(removed_at=timezone.now())
-    Example.objects.bulk_create(forms, batch_size=BATCH)
-    return len(forms)
+def _redacted_row(row: dict[str, Any], *, kind: str, replace: Replacement) -> dict[str, Any] | None:
+    """The row without the personal data of one kind; None where it holds none by now."""
+    cleaned: dict[str, Any] = redacted_payload(row, {kind}, replace)
+    return None if cleaned == row else cleaned
 
 
 def _placeholder_key(dataset: Dataset) -> bytes:
