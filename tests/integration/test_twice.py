@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 
@@ -89,7 +90,7 @@ def started_twice(work: Work) -> list[Page]:
     version = work.version_of_tickets(40)
     page = work.visitor.get(f"{work.base}train/new/", version=str(version), accept_few="on")
     form = next(form for form in page.forms if any(name == "submission_key" for name, _ in form.fields))
-    settings = {"version": version, "epochs": "1", "max_steps": "2", "accept_few": "on"}
+    settings: dict[str, Any] = {"version": version, "epochs": "1", "max_steps": "2", "accept_few": "on"}
     return [work.visitor.send(page, form, **settings) for _ in range(2)]
 
 
