@@ -7,7 +7,7 @@ from django.utils import timezone
 from apps.accounts.models import Membership
 from apps.accounts.services import api_key_create, invitation_create
 from apps.artifacts.storage import blob_store
-from apps.datasets.models import Dataset, Example, Import, ImportState, SavedMapping
+from apps.datasets.models import Dataset, Example, Import, ImportState
 from apps.datasets.services import upload_begin, version_freeze_request
 from apps.operations.models import Operation, OperationState
 from apps.operations.selectors import latest_operation_for
@@ -60,7 +60,6 @@ def things(*, project: Project, people: Any) -> dict[str, Any]:
         "upload": upload_begin(
             project=project, file_name="a.jsonl", size=5, modified="", actor=people.rob
         ).pk,
-        "saved_mapping": SavedMapping.objects.create(project=project, name="Ours", mapping={}).pk,
         "dataset": dataset.pk,
         "example": Example.objects.filter(dataset=dataset).values_list("pk", flat=True).first(),
         "version": version.pk,

@@ -23,7 +23,7 @@ from apps.datasets.services.imports import (
     import_map,
     import_upload,
 )
-from apps.datasets.services.saved_mappings import mapping_delete, mapping_save
+from apps.datasets.services.saved_mappings import mapping_save
 from apps.datasets.services.uploads import PIECE_BYTES, upload_begin, upload_receive
 from apps.datasets.services.version_freezing import version_freeze, version_freeze_stopped
 from apps.datasets.services.versions import version_delete, version_freeze_again, version_freeze_request
@@ -50,7 +50,6 @@ __all__ = [
     "import_map",
     "import_rejected_rows",
     "import_upload",
-    "mapping_delete",
     "mapping_save",
     "rejected_file_name",
     "upload_begin",

@@ -54,7 +54,9 @@ def dataset_delete(*, dataset: Dataset, actor: User) -> None:
                 f"“{locked.name}” has versions, and models may stand on them, so it can't be deleted."
                 " Versions that were never frozen can be deleted on their own."
             )
-        if locked.imports.filter(state__in=(ImportState.CHECKING, ImportState.COMMITTING)).exists():
+        if locked.imports.filter(
+            state__in=(ImportState.FETCHING, ImportState.CHECKING, ImportState.COMMITTING)
+        ).exists():
             raise ConflictError(
                 f"A file is being imported into “{locked.name}”. Cancel that first, or wait for it."
             )

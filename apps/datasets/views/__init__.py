@@ -11,7 +11,7 @@ from apps.datasets.views.imports import (
     report,
     upload,
 )
-from apps.datasets.views.mapping import delete_mapping, mapping
+from apps.datasets.views.mapping import mapping
 from apps.datasets.views.uploads import begin_upload, upload_piece
 from apps.datasets.views.versions import (
     delete_version,
@@ -30,7 +30,6 @@ __all__ = [
     "check_again",
     "commit",
     "delete",
-    "delete_mapping",
     "delete_version",
     "detail",
     "discard",
