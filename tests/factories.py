@@ -17,7 +17,6 @@ from apps.datasets.models import (
     FindingRow,
     Import,
     ImportState,
-    SavedMapping,
 )
 from apps.datasets.services import (
     dataset_create,
@@ -98,7 +97,6 @@ def things(*, project: Project, people: Any) -> dict[str, Any]:
         "upload": upload_begin(
             project=project, file_name="a.jsonl", size=5, modified="", actor=people.rob
         ).pk,
-        "saved_mapping": SavedMapping.objects.create(project=project, name="Ours", mapping={}).pk,
         "dataset": dataset.pk,
         "deleted_dataset": deleted.pk,
         "change": Change.objects.filter(dataset=dataset).values_list("pk", flat=True).first(),

@@ -3,12 +3,13 @@
 Plain Python over rows that are read one after another; nothing is held but a block.
 """
 
-import csv
 import io
-import json
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any
+
+import msgspec
 
 from apps.datasets.chat_rows import rejected_of
 
@@ -25,7 +26,11 @@ class ExportRow:
 
 
 def _json(value: Any) -> bytes:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+    return msgspec.json.encode(value) + b"\n"
+
+
+def _json_text(value: Any) -> str:
+    return msgspec.json.encode(value).decode()
 
 
 def chat_lines(rows: Iterable[ExportRow]) -> Iterator[bytes]:
@@ -67,16 +72,14 @@ CSV_COLUMNS = ("split", "system", "prompt", "answer", "rejected", "messages", "o
 
 def csv_lines(rows: Iterable[ExportRow]) -> Iterator[bytes]:
     """A table for reading and for spreadsheets; `messages` holds the whole conversation as JSON."""
-    buffer = io.StringIO(newline="")
-    writer = csv.writer(buffer)
-    writer.writerow(CSV_COLUMNS)
+    yield (",".join(CSV_COLUMNS) + "\r\n").encode()
     for row in rows:
-        writer.writerow(_csv_cells(row))
-        if buffer.tell() > 64_000:
-            yield buffer.getvalue().encode()
-            buffer.seek(0)
-            buffer.truncate()
-    yield buffer.getvalue().encode()
+        yield (",".join(map(_quoted, _csv_cells(row))) + "\r\n").encode()
+
+
+def _quoted(cell: str) -> str:
+    """As RFC 4180 has it; several times faster than the csv module, which looks at every character."""
+    return '"' + cell.replace('"', '""') + '"' if cell else ""
 
 
 def _csv_cells(row: ExportRow) -> list[str]:
@@ -97,8 +100,8 @@ def _csv_cells(row: ExportRow) -> list[str]:
         shown,
         _content(answer[0]),
         _content(refused[-1]) if refused else "",
-        json.dumps(payload["messages"], ensure_ascii=False),
-        json.dumps(others, ensure_ascii=False) if others else "",
+        _json_text(payload["messages"]),
+        _json_text(others) if others else "",
     ]
 
 
@@ -107,7 +110,7 @@ def _content(message: dict[str, Any]) -> str:
     if isinstance(text, str):
         return text
     calls = message.get("tool_calls")
-    return json.dumps(calls, ensure_ascii=False) if calls else ""
+    return _json_text(calls) if calls else ""
 
 
 def parquet_file(rows: Iterable[ExportRow]) -> Iterator[bytes]:
@@ -127,18 +130,20 @@ def parquet_file(rows: Iterable[ExportRow]) -> Iterator[bytes]:
     sink = Drained()
     with parquet.ParquetWriter(sink, schema) as writer:
         for block in _blocks(rows):
-            columns = {
-                "position": [row.position for row in block],
-                "split": [row.split for row in block],
-                "messages": [
-                    [
-                        {"role": each["role"], "content": each.get("content")}
-                        for each in row.payload["messages"]
-                    ]
-                    for row in block
-                ],
-                "row": [row.line.decode() for row in block],
-            }
+            messages = [each for row in block for each in row.payload["messages"]]
+            ends = list(accumulate((len(row.payload["messages"]) for row in block), initial=0))
+            parts = [
+                pyarrow.array([each["role"] for each in messages], pyarrow.string()),
+                pyarrow.array([each.get("content") for each in messages], pyarrow.string()),
+            ]
+            columns = [
+                pyarrow.array([row.position for row in block], pyarrow.int64()),
+                pyarrow.array([row.split for row in block], pyarrow.string()),
+                pyarrow.ListArray.from_arrays(
+                    ends, pyarrow.StructArray.from_arrays(parts, fields=list(message))
+                ),
+                pyarrow.array([row.line.decode() for row in block], pyarrow.string()),
+            ]
             writer.write_table(pyarrow.table(columns, schema=schema))
             yield sink.drain()
     yield sink.drain()

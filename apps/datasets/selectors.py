@@ -25,7 +25,6 @@ from django.db.models import (
 from django.db.models.fields.json import KeyTextTransform
 from django.db.models.functions import Cast, Left
 
-from apps.accounts.models import User
 from apps.core.canonical import canonical_json
 from apps.core.pagination import KeysetPage, keyset_page
 from apps.datasets.exports import ExportRow
@@ -105,9 +104,9 @@ def open_imports_of(project: Project) -> QuerySet[Import]:
     return imports_of(project).filter(state__in=Import.OPEN).order_by("-pk")
 
 
-def uploads_of(project: Project, user: User) -> QuerySet[Upload]:
-    """What this person is uploading."""
-    return Upload.objects.filter(project=project, created_by=user).select_related("blob")
+def uploads_of(project: Project) -> QuerySet[Upload]:
+    """Files that are coming in, by whomever."""
+    return Upload.objects.filter(project=project).select_related("blob")
 
 
 def saved_mappings_of(project: Project) -> QuerySet[SavedMapping]:

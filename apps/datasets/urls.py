@@ -14,7 +14,6 @@ urlpatterns = [
     path("sample/", views.sample, name="sample"),
     path("imports/<int:pk>/", views.report, name="import"),
     path("imports/<int:pk>/mapping/", views.mapping, name="mapping"),
-    path("mappings/<int:pk>/delete/", views.delete_mapping, name="delete_mapping"),
     path("imports/<int:pk>/commit/", views.commit, name="commit"),
     path("imports/<int:pk>/discard/", views.discard, name="discard"),
     path("imports/<int:pk>/check-again/", views.check_again, name="check_again"),

@@ -71,7 +71,6 @@ EXPECTED: dict[str, Expected] = {
     "datasets:fetch": Expected(REVIEWER, POST),
     "datasets:import": Expected(VIEWER, pk="import"),
     "datasets:mapping": Expected(REVIEWER, BOTH, pk="import"),
-    "datasets:delete_mapping": Expected(REVIEWER, POST, pk="saved_mapping"),
     "datasets:commit": Expected(REVIEWER, POST, pk="import"),
     "datasets:discard": Expected(REVIEWER, POST, pk="import"),
     "datasets:check_again": Expected(REVIEWER, POST, pk="import"),

@@ -64,9 +64,9 @@ def test_pieces_of_another_length_are_refused(rob, project, data):
     assert Upload.objects.get().received == 0
 
 
-def test_uploads_of_others_are_not_found_and_limits_hold(rob, project, people, client_of, settings):
+def test_uploads_of_others_are_not_touched_and_limits_hold(rob, project, people, client_of, settings):
     state = begin(rob, project).json()
-    assert send(client_of(people.lea), state, 0, ROWS[: state["piece"]]).status_code == 404
+    assert send(client_of(people.lea), state, 0, ROWS[: state["piece"]]).status_code == 409
     assert client_of(people.lea).post(url("upload", project), {"upload": state["upload"]}).status_code == 422
     settings.FTPORTAL_UPLOAD_LIMIT = 1000
     assert begin(rob, project, size=1001, name="other").status_code == 400

@@ -52,7 +52,7 @@ from apps.datasets.services.rows import (
     row_remove,
     row_tag,
 )
-from apps.datasets.services.saved_mappings import mapping_delete, mapping_save
+from apps.datasets.services.saved_mappings import mapping_save
 from apps.datasets.services.uploads import PIECE_BYTES, upload_begin, upload_receive
 from apps.datasets.services.version_diffing import version_diff
 from apps.datasets.services.version_freezing import version_freeze, version_freeze_stopped
@@ -96,7 +96,6 @@ __all__ = [
     "import_map",
     "import_rejected_rows",
     "import_upload",
-    "mapping_delete",
     "mapping_save",
     "merge_request",
     "rejected_file_name",

@@ -23,15 +23,3 @@ def mapping_save(*, project: Project, name: str, mapping: RowMapping, actor: Use
             data={"name": name, "preset": mapping.preset},
         )
     return saved
-
-
-def mapping_delete(*, saved: SavedMapping, actor: User | None) -> None:
-    with transaction.atomic():
-        record(
-            workspace=saved.project.workspace,
-            actor=actor,
-            action="mapping.deleted",
-            target=saved,
-            data={"name": saved.name},
-        )
-        saved.delete()

@@ -56,7 +56,7 @@ def upload(request: ProjectRequest) -> HttpResponse:
         data,
         files,
         project=request.project,
-        uploads=uploads_of(request.project, request.user),
+        uploads=uploads_of(request.project).filter(created_by=request.user),
         initial={"dataset": request.GET.get("dataset")},
     )
     if request.method == "POST" and form.is_valid():
@@ -112,7 +112,9 @@ def fetch(request: ProjectRequest) -> HttpResponse:
             return redirect(record)
         except PortalError as error:
             form.add_error("place", error.message)
-    blank = UploadForm(project=request.project, uploads=uploads_of(request.project, request.user))
+    blank = UploadForm(
+        project=request.project, uploads=uploads_of(request.project).filter(created_by=request.user)
+    )
     return _upload_page(request, blank, form)
 
 

@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from typing import Any
 
-from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 
@@ -18,7 +17,7 @@ from apps.datasets.models import Import
 from apps.datasets.presets import PRESETS, Suggestion, split_column, suggest, suggested_mapping
 from apps.datasets.problems import RowProblem
 from apps.datasets.selectors import imports_of, saved_mappings_of
-from apps.datasets.services import MAPPABLE, import_map, mapping_delete, mapping_save
+from apps.datasets.services import MAPPABLE, import_map, mapping_save
 from apps.datasets.views.datasets import data_crumbs
 from apps.projects.access import ProjectRequest, project_view
 
@@ -124,13 +123,3 @@ def _shapes(suggestion: Suggestion) -> list[dict[str, Any]]:
         {"label": PRESETS[shape].label if shape else "no known shape", "count": count}
         for shape, count in counts
     ]
-
-
-@project_view(Permission.EDIT_DATA, methods=("POST",))
-def delete_mapping(request: ProjectRequest, pk: int) -> HttpResponse:
-    saved = get_object_or_404(saved_mappings_of(request.project), pk=pk)
-    saved.project = request.project
-    name = saved.name
-    mapping_delete(saved=saved, actor=request.user)
-    messages.success(request, f"The mapping “{name}” is deleted.")
-    return redirect("datasets:index", request.workspace.slug, request.project.slug)

@@ -35,7 +35,9 @@ def begin_upload(request: ProjectRequest) -> JsonResponse:
 @project_view(Permission.EDIT_DATA, methods=("POST",))
 def upload_piece(request: ProjectRequest, pk: int) -> JsonResponse:
     """Take the piece that begins at `X-Upload-Offset`; 409 says which is needed instead."""
-    upload = get_object_or_404(uploads_of(request.project, request.user), pk=pk)
+    upload = get_object_or_404(uploads_of(request.project), pk=pk)
+    if upload.created_by_id != request.user.pk:
+        raise ConflictError("Somebody else is uploading this file.")
     offset = _number(request, request.headers.get("X-Upload-Offset"))
     try:
         return _answer(request, upload_receive(upload=upload, offset=offset, data=request.body))
