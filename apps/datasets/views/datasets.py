@@ -97,7 +97,7 @@ def detail(request: ProjectRequest, pk: int) -> HttpResponse:
     if tab not in ("rows", "versions", "changes", "imports"):
         tab = "rows"
     latest = dataset.versions.only("number", "state", "dataset_id").first()
-    context = {
+    context: dict[str, Any] = {
         "dataset": dataset,
         "latest": latest if latest and latest.state == VersionState.FROZEN else None,
         "tab": tab,
