@@ -1,7 +1,6 @@
 """Reads about datasets, scoped to a project. Lists never load payloads; large reads come in pages by key."""
 
 import hashlib
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -9,7 +8,6 @@ from typing import Any
 import msgspec
 from django.db.models import (
     BigIntegerField,
-    Case,
     CharField,
     Count,
     F,
@@ -18,22 +16,19 @@ from django.db.models import (
     Prefetch,
     Q,
     QuerySet,
-    TextField,
     Value,
-    When,
 )
 from django.db.models.fields.json import KeyTextTransform
 from django.db.models.functions import Cast, Left
 
-from apps.core.canonical import canonical_json
 from apps.core.pagination import KeysetPage, keyset_page
+from apps.datasets.chat_lines import chat_line, made_payload
 from apps.datasets.exports import ExportRow
 from apps.datasets.groups import GroupPath, group_paths
 from apps.datasets.manifest import ManifestRow
 from apps.datasets.models import (
     Change,
     ChangeAction,
-    ChangeRow,
     Dataset,
     Example,
     Import,
@@ -330,20 +325,6 @@ def _version_pages(version: Version, split: str | None, *fields: str) -> Iterato
         last = page[-1][0]
 
 
-def chat_line(raw: bytes | memoryview, made: str | None) -> bytes:
-    """The row as a line of chat: as it was received, or where that was no chat the canonical JSON of its payload.
-
-    `made` is the payload's text, None where `raw` is the line.
-    """
-    return bytes(raw) if made is None else canonical_json(json.loads(made))
-
-
-def made_payload(prefix: str = "") -> Case:
-    """Beside `raw` in a query: the payload's text where `raw` is no line of chat, else nothing."""
-    text = Cast(F(f"{prefix}payload"), TextField())
-    return Case(When(**{f"{prefix}raw_is_chat": False}, then=text), default=None, output_field=TextField())
-
-
 def version_rows_jsonl(version: Version, split: str | None = None) -> Iterator[bytes]:
     """The rows as lines of chat, each ended by LF; what was received as chat byte for byte. Of one split or of all."""
     for _, raw, made in _version_pages(version, split, "example__raw", "made"):
@@ -406,22 +387,3 @@ def identical_versions(version: Version) -> list[Version]:
         .defer("statistics")
         .order_by("number")[:5]
     )
-
-
-# --- Changes ------------------------------------------------------------------------------------------------
-
-
-def changes_of(project: Project) -> QuerySet[Change]:
-    return Change.objects.filter(dataset__project=project, dataset__deleted_at=None).select_related(
-        "dataset__project__workspace", "created_by", "undone_by"
-    )
-
-
-def change_rows_page(change: Change, parameters: Mapping[str, Any]) -> KeysetPage[ChangeRow]:
-    """Which rows a change touched: each with the form that it took away and the one that it put there."""
-    rows = ChangeRow.objects.filter(change=change).select_related("before", "after")
-    heavy = [f"{side}__{name}" for side in ("before", "after") for name in ("raw", "payload", "words")]
-    shown = rows.annotate(
-        text_before=Left("before__text", EXCERPT), text_after=Left("after__text", EXCERPT)
-    ).defer(*heavy, "before__text", "after__text")
-    return keyset_page(shown, parameters, size=PAGE)

@@ -24,8 +24,6 @@ class Expected:
     pk: str = ""
     post_least: str = ""
     """Where posting needs more than looking: the least role for POST."""
-    only: str = ""
-    """Whose thing it is: to everybody else, whatever their role, it does not exist."""
 
     def least_for(self, method: str) -> str:
         return self.post_least if method == "POST" and self.post_least else self.least
@@ -67,7 +65,7 @@ EXPECTED: dict[str, Expected] = {
     "datasets:sample": Expected(VIEWER),
     "datasets:upload": Expected(REVIEWER, BOTH),
     "datasets:begin_upload": Expected(REVIEWER, POST),
-    "datasets:upload_piece": Expected(REVIEWER, POST, pk="upload", only=REVIEWER),
+    "datasets:upload_piece": Expected(REVIEWER, POST, pk="upload"),
     "datasets:fetch": Expected(REVIEWER, POST),
     "datasets:import": Expected(VIEWER, pk="import"),
     "datasets:mapping": Expected(REVIEWER, BOTH, pk="import"),

@@ -12,12 +12,12 @@ from django.utils import timezone
 from apps.accounts.models import User
 from apps.core.errors import ConflictError
 from apps.core.formatting import format_number
+from apps.datasets.chat_lines import chat_line, made_payload
 from apps.datasets.chat_rows import ChatRow, check_row
 from apps.datasets.models import Change, ChangeAction, ChangeRow, ChangeState, Dataset, Example
 from apps.datasets.row_edits import Edit, edit_of, encoded
 from apps.datasets.row_filters import RowFilter
 from apps.datasets.row_finding import Rows, rows_of
-from apps.datasets.selectors import chat_line, made_payload
 from apps.datasets.services.rows import next_form
 
 BATCH = 500

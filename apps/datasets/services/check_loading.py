@@ -9,10 +9,10 @@ import msgspec
 import numpy as np
 from django.db import connection, transaction
 
+from apps.datasets.chat_lines import chat_line, made_payload
 from apps.datasets.checks.facts import Facts
 from apps.datasets.checks.texts import Parts, parts_of
 from apps.datasets.models import CheckReport, Example
-from apps.datasets.selectors import chat_line, made_payload
 from apps.datasets.services.check_facts import rows_of
 
 HASH_CHARACTERS = 24

@@ -18,11 +18,12 @@ from django.utils import timezone
 from apps.audit.services import record
 from apps.core.chat_tokens import ChatTokenizer
 from apps.core.states import transition
+from apps.datasets.chat_lines import chat_line, made_payload
 from apps.datasets.chat_rows import answer_of, rejected_of
 from apps.datasets.groups import group_of
 from apps.datasets.manifest import ManifestRow, manifest_hash
 from apps.datasets.models import ExampleFacts, Version, VersionState
-from apps.datasets.selectors import chat_line, head_of, made_payload, tested_rows_of
+from apps.datasets.selectors import head_of, tested_rows_of
 from apps.datasets.selectors_checks import clusters_for_freezing
 from apps.datasets.services.apart import reporting_apart
 from apps.datasets.services.check_facts import token_lengths

@@ -10,7 +10,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 
 from apps.accounts.permissions import Permission
 from apps.core.http import render_partial
-from apps.datasets.forms import BulkForm, FilterNameForm, MergeForm
+from apps.datasets.forms_changes import BulkForm, FilterNameForm, MergeForm
 from apps.datasets.message_differences import MessageDifference, message_differences
 from apps.datasets.models import (
     Change,
@@ -24,7 +24,8 @@ from apps.datasets.models import (
 )
 from apps.datasets.row_filters import FILTER_PARAMETERS, RowFilter
 from apps.datasets.row_finding import count_rows
-from apps.datasets.selectors import change_rows_page, changes_of, datasets_of, versions_of
+from apps.datasets.selectors import datasets_of, versions_of
+from apps.datasets.selectors_changes import change_rows_page, changes_of
 from apps.datasets.services import (
     change_again,
     change_request,

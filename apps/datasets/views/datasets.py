@@ -18,7 +18,6 @@ from apps.datasets.forms import DatasetForm
 from apps.datasets.models import Dataset, Split, VersionState
 from apps.datasets.row_filters import NO_SPLIT, RowFilter
 from apps.datasets.selectors import (
-    changes_of,
     common_answers_of,
     datasets_of,
     datasets_with_versions,
@@ -28,6 +27,7 @@ from apps.datasets.selectors import (
     open_imports_of,
     sources_of,
 )
+from apps.datasets.selectors_changes import changes_of
 from apps.datasets.selectors_checks import finding_names, latest_report
 from apps.datasets.services import DAYS_IN_TRASH, dataset_delete, dataset_restore, dataset_update
 from apps.projects.access import ProjectRequest, project_view
