@@ -8,6 +8,8 @@ from django.db.models import Max, QuerySet
 
 from apps.core.pagination import KeysetPage, keyset_page
 from apps.datasets.models import (
+    Change,
+    ChangeAction,
     CheckReport,
     CheckState,
     Dataset,
@@ -27,8 +29,14 @@ TOGETHER = ("normalised", "near", "near_contradiction", "contradiction")
 def head_mark(dataset: Dataset) -> str:
     """A mark of which rows stand in the dataset now: it changes with every row that is added, edited or removed."""
     newest = head_of(dataset).aggregate(newest=Max("pk"))["newest"]
+    changes = Change.objects.filter(dataset=dataset).exclude(
+        action__in=(ChangeAction.TAG, ChangeAction.UNTAG)
+    )
+    changed = changes.aggregate(last=Max("updated_at"))[
+        "last"
+    ]  # what is brought back is neither new nor more
     count = Dataset.objects.filter(pk=dataset.pk).values_list("example_count", flat=True).get()
-    return f"{count}:{newest or 0}"
+    return f"{count}:{newest or 0}:{changed.timestamp() if changed else 0}"
 
 
 def reports_of(project: Project) -> QuerySet[CheckReport]:

@@ -28,6 +28,9 @@ from apps.datasets.services import (
     dataset_delete,
     dataset_purge,
     finding_decide,
+    row_bring_back,
+    row_remove,
+    row_tag,
 )
 from apps.operations.models import Operation, OperationState
 from apps.operations.services import operation_cancel
@@ -344,3 +347,16 @@ def test_the_pages_from_running_to_deciding(dataset_of, rob, vic, project, work,
     work()
     assert "This version never changes" in rob.get(checks).content.decode()
     assert rob.get(version.get_absolute_url()).status_code == 200
+
+
+def test_a_report_is_outdated_when_one_row_goes_and_an_older_one_comes_back(dataset_of, check, people):
+    dataset = dataset_of(lines(*PLAIN))
+    first, second = head_of(dataset).order_by("pk")[:2]
+    row_remove(example=first, actor=people.rob)
+    report = check(dataset)
+    assert is_current(report)
+    row_tag(example=second, tags=["seen"], actor=people.rob)
+    assert is_current(report)
+    row_bring_back(example=first, actor=people.rob)
+    row_remove(example=second, actor=people.rob)
+    assert not is_current(report)
