@@ -1,5 +1,6 @@
 """Files as they come: through the real upload form, the real worker, to the real report."""
 
+import bz2
 import codecs
 import json
 
@@ -29,7 +30,11 @@ def problems(work: Work, number: int) -> list[tuple[int, str, str]]:
 
 def checked(work: Work, content: bytes, name: str) -> int:
     number = work.import_number(work.upload(content, f"{name}.jsonl"))
-    work.wait_for_import(number, "checked")
+    if work.wait_for_import(number, "checked", "unmapped")["state"] == "unmapped":
+        mapping = work.visitor.get(f"{work.base}data/imports/{number}/mapping/")
+        chat = {"preset": "chat", "shown": "chat", "part_messages": "messages"}
+        work.visitor.submit(mapping, "Check the file", check="1", **chat)
+        work.wait_for_import(number, "checked")
     return number
 
 
@@ -111,7 +116,7 @@ def test_a_line_of_ten_megabytes_does_not_stop_the_next(work: Work):
 @pytest.mark.parametrize(
     ("name", "content", "code", "said"),
     [
-        ("table", b"question,answer\nWhere is my parcel?,shipping\nWho are you?,access\n", "csv_file", "CSV"),
+        ("packed", bz2.compress(b'{"messages": []}\n'), "compressed_file", "compressed with bzip2"),
         ("utf16", '{"messages": []}\n'.encode("utf-16"), "utf16_file", "UTF-16"),
         ("paper", b"%PDF-1.7\n1 0 obj\n<<>>\nendobj\n", "not_text", "This is a PDF file"),
     ],
