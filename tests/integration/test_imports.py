@@ -3,6 +3,7 @@
 import bz2
 import codecs
 import json
+from typing import Any
 
 import pytest
 
@@ -32,7 +33,7 @@ def checked(work: Work, content: bytes, name: str) -> int:
     number = work.import_number(work.upload(content, f"{name}.jsonl"))
     if work.wait_for_import(number, "checked", "unmapped")["state"] == "unmapped":
         mapping = work.visitor.get(f"{work.base}data/imports/{number}/mapping/")
-        chat = {"preset": "chat", "shown": "chat", "part_messages": "messages"}
+        chat: dict[str, Any] = {"preset": "chat", "shown": "chat", "part_messages": "messages"}
         work.visitor.submit(mapping, "Check the file", check="1", **chat)
         work.wait_for_import(number, "checked")
     return number
