@@ -17,9 +17,9 @@ from demo.tiny_model.grammar import roughen, sentence
 
 HERE = Path(__file__).parent
 SEED = 20261122
-ROWS = 1_600
+ROWS = 1_600  # before each category is rounded
 DUPLICATES = 10
-SHARES = {"money": 0.22, "delivery": 0.2, "passwords": 0.18, "errors": 0.19, "ideas": 0.12, "offers": 0.09}
+SHARES = {"money": 0.18, "delivery": 0.17, "passwords": 0.15, "errors": 0.16, "ideas": 0.18, "offers": 0.16}
 # Where wishes and strangers' mail can say "urgent", the house does not listen: they stay at `later`.
 ALWAYS_LATER = ("ideas", "offers")
 # The digit before each pattern in wordings.txt and cues.txt.
