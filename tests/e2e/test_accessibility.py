@@ -198,3 +198,18 @@ def test_a_question_mark_lists_the_keys(member: Page, places: dict[str, str]):
     member.keyboard.press("j")
     member.keyboard.press("Enter")
     expect(member.get_by_role("region", name="Conversation")).to_be_visible()
+
+
+def test_a_page_that_refreshes_itself_does_not_dim_its_buttons(member: Page, places: dict[str, str]):
+    member.goto(places["jobs"])
+    held: list[Any] = []
+    member.route(
+        f"**{places['jobs']}",
+        lambda route: held.append(route) if "hx-request" in route.request.headers else route.continue_(),
+    )
+    member.evaluate("() => document.body.dispatchEvent(new Event('operations-changed'))")
+    expect(member.locator("#jobs")).to_have_class(re.compile("htmx-request"))
+    expect(member.get_by_role("button", name="Compare the chosen jobs")).to_have_css("opacity", "1")
+    for route in held:
+        route.continue_()
+    expect(member.locator("#jobs")).not_to_have_class(re.compile("htmx-request"))
