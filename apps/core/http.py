@@ -19,20 +19,26 @@ def render_partial(
     context: dict[str, Any],
     *,
     partials: Iterable[str],
+    refresh: bool = False,
     status: int = 200,
 ) -> HttpResponse:
     """The whole page, or the one of its `partials` that htmx asks for by its target's id.
 
-    Never a partial for a history restore: a fragment alone would be shown as a page.
+    Never a partial for a history restore: a fragment alone would be shown as a page. With `refresh` a partial
+    makes the browser load the whole page: the work that it waited for is over, and what stands around the
+    partial, such as the page's actions, has changed, too.
     """
     name = template
+    headers: dict[str, str] = {}
     htmx = getattr(request, "htmx", None)
     if htmx and not htmx.history_restore_request:
         # htmx 4 sends `tag#id`.
         target = (request.headers.get("HX-Target") or "").rpartition("#")[2]
         if target in partials:
             name = f"{template}#{target}"
+            headers = {"HX-Refresh": "true"} if refresh else {}
     response = render(request, name, context, status=status)
+    response.headers.update(headers)
     patch_vary_headers(response, ["HX-Request", "HX-Target"])
     return response
 

@@ -325,7 +325,10 @@ def test_the_pages_from_running_to_deciding(dataset_of, rob, vic, project, work,
     assert vic.post(page).status_code == 403
     assert rob.post(page).status_code == 302
     assert "Cancel" in rob.get(page).content.decode()
+    part = {"HX-Request": "true", "HX-Target": "div#report"}
+    assert "HX-Refresh" not in rob.get(page, headers=part).headers
     work()
+    assert rob.get(page, headers=part).headers["HX-Refresh"] == "true", "its actions stand outside the report"
     shown = rob.get(page).content.decode()
     assert "1 near-duplicate in 1 cluster" in shown
     assert "Drop the repeats" in shown

@@ -150,11 +150,12 @@ def change(request: ProjectRequest, pk: int) -> HttpResponse:
     found = get_object_or_404(changes_of(request.project), pk=pk)
     dataset = found.dataset
     operation = latest_operation_for(found)
+    is_working = operation is not None and operation.is_active
     context = {
         "change": found,
         "dataset": dataset,
         "operation": operation,
-        "is_working": operation is not None and operation.is_active,
+        "is_working": is_working,
         "details": _details(found),
         "page": change_rows_page(found, request.GET),
         "may_undo": found.state == ChangeState.DONE and ChangeRow.objects.filter(change=found).exists(),
@@ -165,7 +166,9 @@ def change(request: ProjectRequest, pk: int) -> HttpResponse:
             (found.get_action_display(), ""),
         ),
     }
-    return render_partial(request, "datasets/change.html", context, partials=["change"])
+    return render_partial(
+        request, "datasets/change.html", context, partials=["change"], refresh=not is_working
+    )
 
 
 def _details(found: Change) -> list[tuple[str, str]]:

@@ -16,7 +16,16 @@ from apps.datasets.checks.personal.hits import KINDS
 from apps.datasets.checks.results import ACCEPT
 from apps.datasets.checks.size import meter_of
 from apps.datasets.checks.texts import parts_of, strings_in
-from apps.datasets.models import CheckReport, CheckState, Dataset, Decision, Finding, FindingRow, Version
+from apps.datasets.models import (
+    CheckReport,
+    CheckState,
+    Dataset,
+    Decision,
+    Finding,
+    FindingRow,
+    Severity,
+    Version,
+)
 from apps.datasets.selectors import datasets_of, versions_of
 from apps.datasets.selectors_checks import (
     decisions_by_key,
@@ -59,6 +68,7 @@ def _report_page(request: ProjectRequest, dataset: Dataset, version: Version | N
         return redirect(checks_request(dataset=dataset, version=version, actor=request.user))
     report = latest_report(dataset, version)
     operation = latest_operation_for(report) if report else None
+    is_working = operation is not None and operation.is_active
     crumbs: list[tuple[str, str]] = [(dataset.name, dataset.get_absolute_url())]
     if version:
         crumbs.append((f"Version {version.number}", version.get_absolute_url()))
@@ -67,7 +77,7 @@ def _report_page(request: ProjectRequest, dataset: Dataset, version: Version | N
         "version": version,
         "report": report,
         "operation": operation,
-        "is_working": operation is not None and operation.is_active,
+        "is_working": is_working,
         "tabs": version_tabs(version, "checks") if version else dataset_tabs(dataset, "checks"),
         "breadcrumbs": data_crumbs(request, *crumbs, ("Checks", "")),
     }
@@ -78,7 +88,9 @@ def _report_page(request: ProjectRequest, dataset: Dataset, version: Version | N
             "meter": meter_of(version.train_count if version else report.row_count),
             "title": _title(report),
         }
-    return render_partial(request, "datasets/checks.html", context, partials=["report"])
+    return render_partial(
+        request, "datasets/checks.html", context, partials=["report"], refresh=not context["is_working"]
+    )
 
 
 @dataclass(frozen=True)
@@ -96,8 +108,13 @@ def _shown(finding: Finding, report: CheckReport) -> ShownFinding:
     return ShownFinding(
         finding,
         [(name, ACTIONS[name][0]) for name in cleaning] if is_open else [],
-        is_open and ACCEPT in finding.actions,
+        is_open and ACCEPT in finding.actions and not _is_mere_fact(finding),
     )
+
+
+def _is_mere_fact(finding: Finding) -> bool:
+    """Something to know, about no row in particular: nobody has to decide it."""
+    return finding.severity == Severity.INFO and not finding.row_count
 
 
 def _title(report: CheckReport) -> str:

@@ -115,11 +115,12 @@ def version(request: ProjectRequest, pk: int) -> HttpResponse:
     """The identity of a version, how it is divided, and what its numbers say."""
     found = get_object_or_404(versions_of(request.project), pk=pk)
     operation = latest_operation_for(found)
+    is_working = operation is not None and operation.is_active
     context: dict[str, Any] = {
         "version": found,
         "dataset": found.dataset,
         "operation": operation,
-        "is_working": operation is not None and operation.is_active,
+        "is_working": is_working,
         "breadcrumbs": _crumbs(request, found),
     }
     if found.state == VersionState.FROZEN:
@@ -144,7 +145,9 @@ def version(request: ProjectRequest, pk: int) -> HttpResponse:
                 *([bars_of("Answers a row", turns, "answers")] if turns["maximum"] > 1 else []),
             ],
         }
-    return render_partial(request, "datasets/version.html", context, partials=["version"])
+    return render_partial(
+        request, "datasets/version.html", context, partials=["version"], refresh=not is_working
+    )
 
 
 @project_view(Permission.VIEW)

@@ -62,12 +62,13 @@ def comparison(request: ProjectRequest, pk: int) -> HttpResponse:
     decided = verdict_of(found)
     if decided is not None:
         context |= _evidence(found, decided, contenders) | _items(request, found, decided, contenders)
-    response = render_partial(
-        request, "evaluations/comparison.html", context, partials=("live", "items", "confusion")
+    return render_partial(
+        request,
+        "evaluations/comparison.html",
+        context,
+        partials=("live", "items", "confusion"),
+        refresh=not found.is_active and _asks_for(request, "live"),
     )
-    if request.htmx and not found.is_active and _asks_for(request, "live"):
-        response.headers["HX-Refresh"] = "true"  # the verdict is there: show the whole page
-    return response
 
 
 @project_view(Permission.EVALUATE, methods=("POST",))
