@@ -29,16 +29,17 @@ def render_partial(
     partial, such as the page's actions, has changed, too.
     """
     name = template
-    headers: dict[str, str] = {}
+    is_over = False
     htmx = getattr(request, "htmx", None)
     if htmx and not htmx.history_restore_request:
         # htmx 4 sends `tag#id`.
         target = (request.headers.get("HX-Target") or "").rpartition("#")[2]
         if target in partials:
             name = f"{template}#{target}"
-            headers = {"HX-Refresh": "true"} if refresh else {}
+            is_over = refresh
     response = render(request, name, context, status=status)
-    response.headers.update(headers)
+    if is_over:
+        response.headers["HX-Refresh"] = "true"
     patch_vary_headers(response, ["HX-Request", "HX-Target"])
     return response
 
