@@ -7,6 +7,7 @@ from django.urls import reverse
 
 from apps.accounts.permissions import Permission
 from apps.datasets.models import Dataset, Import, ImportState, Version, VersionState
+from apps.datasets.selectors_checks import findings_of, latest_done_report
 from apps.evaluations.models import Comparison, ComparisonState
 from apps.jobs.models import JobState, TrainingJob
 from apps.projects.models import Project
@@ -271,12 +272,37 @@ def checklist(standing: Standing) -> list[Question]:
             else "Not all of them yet.",
             url=standing.model.get_absolute_url() if standing.model else version_url,
         ),
+        _personal_data(standing),
         Question(
-            text="Does the data match what comes in production, without personal data in it?",
+            text="Does the data match what comes in production?",
             answered=None,
             evidence="The records do not say: nobody has looked, or not here.",
         ),
     ]
+
+
+def _personal_data(standing: Standing) -> Question:
+    """By the checks of the newest version, or else of what stands in the newest dataset."""
+    text = "Was it looked for personal data, and is every find decided?"
+    version = standing.version
+    dataset = version.dataset if version else standing.dataset
+    if dataset is None:
+        return Question(text=text, answered=False, evidence="There is no data yet.")
+    report = (version and latest_done_report(dataset, version)) or latest_done_report(dataset)
+    if report is None:
+        slugs = [dataset.project.workspace.slug, dataset.project.slug]
+        url = reverse("datasets:checks", args=[*slugs, dataset.pk])
+        return Question(text=text, answered=False, evidence="The data was not checked.", url=url)
+    subject = str(report.version) if report.version else dataset.name
+    is_open = any(each.open_count for each in findings_of(report) if each.check_name == "personal")
+    return Question(
+        text=text,
+        answered=not is_open,
+        evidence=f"Some of what was found in {subject} is undecided."
+        if is_open
+        else f"By the checks of {subject}; names of people are not looked for.",
+        url=report.get_absolute_url(),
+    )
 
 
 def _prompted_baselines(verdict: Comparison | None) -> list[str]:

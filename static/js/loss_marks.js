@@ -77,10 +77,10 @@
     }
     const words = `${name}: step ${figure(step)}`;
     ctx.font = font(ratio);
-    ctx.textBaseline = "bottom";
+    ctx.textBaseline = "top";
     const fits = x + ctx.measureText(words).width + 12 * ratio < bbox.left + bbox.width;
     ctx.textAlign = fits ? "left" : "right";
-    ctx.fillText(words, x + (fits ? 7 : -7) * ratio, bottom - (6 + 16 * line) * ratio);
+    ctx.fillText(words, x + (fits ? 7 : -7) * ratio, bbox.top + (6 + 16 * (line + 1)) * ratio);
     ctx.restore();
   }
 

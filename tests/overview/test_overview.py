@@ -3,7 +3,8 @@
 import pytest
 from django.urls import reverse
 
-from apps.overview.standing import next_step, standing_of
+from apps.datasets.models import CheckReport, CheckState, Finding
+from apps.overview.standing import checklist, next_step, standing_of
 from tests.evaluations.worlds import build_world, decide_with
 
 pytestmark = pytest.mark.django_db
@@ -51,6 +52,28 @@ def test_what_the_records_do_not_say_is_shown_as_unknown(project, people, client
 
     assert page.count("Unknown") == 1
     assert page.count("Not yet") >= 4
+
+
+def test_personal_data_is_answered_by_the_checks(project, people):
+    world = build_world(project, people.lea)
+
+    def question():
+        return next(each for each in checklist(standing_of(project)) if "personal data" in each.text)
+
+    assert question().answered is False
+    assert question().evidence == "The data was not checked."
+    report = CheckReport.objects.create(
+        dataset=world.version.dataset, version=world.version, state=CheckState.DONE, row_count=3
+    )
+    assert question().answered is True
+    found = Finding.objects.create(
+        report=report, check_name="personal", code="email", severity="problem", title="1 e-mail address",
+        detail="", actions=["accept"], item_count=1, open_count=1, row_count=1,
+    )  # fmt: skip
+    assert question().answered is False
+    assert question().url == report.get_absolute_url()
+    Finding.objects.filter(pk=found.pk).update(open_count=0)
+    assert question().answered is True
 
 
 def test_the_page_costs_the_same_however_much_there_is(

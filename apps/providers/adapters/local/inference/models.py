@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from peft import PeftModel
 from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers.utils import logging as transformers_logging
 
 from apps.core.chat_tokens import ChatTokenizer
 from apps.core.errors import PortalError
@@ -18,6 +19,8 @@ from apps.providers.adapters.local.inference.cache import PrefixStore
 from apps.providers.adapters.local.inference.errors import InferenceError
 from apps.providers.adapters.local.inference.generation import Generator
 from apps.providers.adapters.local.inference.store import ModelStore, model_kind
+
+transformers_logging.disable_progress_bar()  # the log of a server is no terminal
 
 PROBE = [{"role": "user", "content": "question"}, {"role": "assistant", "content": "answer"}]
 
