@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
 # Writes requirements/*.txt and package-lock.json anew from pyproject.toml and package.json.
-# Options are passed to pip-compile, e.g. --upgrade or --upgrade-package django.
+# For every Python and platform that is supported, by markers. Options are passed to uv, e.g. --upgrade or
+# --upgrade-package django.
 set -euo pipefail
 
 tools=build/lock-tools
-[ -x "$tools/bin/pip-compile" ] || {
+[ -x "$tools/bin/uv" ] || {
     .venv/bin/python -m venv "$tools"
-    "$tools/bin/pip" install --quiet pip-tools==7.6.2
+    "$tools/bin/pip" install --quiet uv==0.13.9
 }
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
@@ -16,9 +17,8 @@ compile() {
     local title=$1 file=$2
     shift 2
     cp "$file" "$work/compiled.txt" 2>/dev/null || true # what is pinned stays, unless asked otherwise
-    "$tools/bin/pip-compile" --quiet --no-header --strip-extras --generate-hashes --allow-unsafe \
-        --no-emit-index-url --no-emit-trusted-host --no-emit-find-links \
-        --output-file "$work/compiled.txt" "$@" pyproject.toml
+    "$tools/bin/uv" pip compile --quiet --universal --no-header --strip-extras --generate-hashes \
+        --no-emit-index-url --no-emit-find-links --output-file "$work/compiled.txt" "$@" pyproject.toml
     {
         echo "# $title, pinned with hashes. Made by \`make lock\`; do not edit."
         echo "# torch is not here: its build differs by machine (CPU, CUDA);" \
