@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from apps.core.formatting import format_duration
 from ftportal.environment import Environment
 
 if TYPE_CHECKING:
@@ -307,5 +308,5 @@ def _progress_line(operation: "Operation") -> str:
     if operation.total:
         parts.append(f"{operation.done:,} of {operation.total:,} {operation.unit}".strip())
     if operation.seconds_left is not None:
-        parts.append(f"about {operation.seconds_left:.0f} s left")
+        parts.append(f"about {format_duration(operation.seconds_left)} left")
     return ", ".join(parts)

@@ -107,6 +107,7 @@ class Operation(TimeStampedModel):
 
     @property
     def seconds_left(self) -> float | None:
-        if not (self.is_active and self.total and self.rate):
+        """At the rate so far; None in the first hundredth, where the start of programs weighs more than the work."""
+        if not (self.is_active and self.total and self.rate) or self.done < self.total / 100:
             return None
         return max(0.0, (self.total - self.done) / self.rate)

@@ -245,3 +245,13 @@ def test_work_is_not_dispatched_when_its_transaction_rolls_back(work, start):
         start_and_give_up()
 
     assert not Operation.objects.exists()
+
+
+def test_the_time_left_is_unknown_before_a_hundredth_is_done():
+    def left(done: int) -> float | None:
+        started_at = timezone.now() - timedelta(seconds=10)
+        operation = Operation(state=OperationState.RUNNING, started_at=started_at, total=1000, done=done)
+        return operation.seconds_left
+
+    assert left(9) is None
+    assert left(10) == pytest.approx(990, rel=0.01), "10 in 10 s, 990 to go"
