@@ -24,6 +24,19 @@ class ReadOnlyAdmin(admin.ModelAdmin):
         return False
 
 
+class RowAdmin(ReadOnlyAdmin):
+    """Rows by the million: newest first, found by the number of what they belong to, no names of others loaded."""
+
+    ordering = ["-pk"]
+
+
+class WithPageAdmin(ReadOnlyAdmin):
+    """With a column `page`: a link from the review to the page of the thing."""
+
+    @admin.display(description="page")
+    def page(self, row: Any) -> SafeString:
+        return link_to_page(row)
+
+
 def link_to_page(row: Any) -> SafeString:
-    """A link from the review to the page of the thing."""
     return format_html('<a href="{}">Open</a>', row.get_absolute_url())

@@ -1,34 +1,34 @@
 """Review of data in the admin: everything is read-only, frozen or not."""
 
-from typing import Any
-
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
-from django.utils.safestring import SafeString
 
-from apps.core.admin import ReadOnlyAdmin, link_to_page
+from apps.core.admin import ReadOnlyAdmin, RowAdmin, WithPageAdmin
 from apps.datasets.models import (
     Change,
+    ChangeRow,
     CheckReport,
     Dataset,
     Decision,
     Example,
+    ExampleFacts,
     Finding,
+    FindingRow,
     Import,
     ImportProblem,
+    ImportRow,
+    SavedFilter,
+    SavedMapping,
+    Upload,
     Version,
+    VersionDiff,
+    VersionRow,
 )
 
 
-class _WithPage(ReadOnlyAdmin):
-    @admin.display(description="page")
-    def page(self, row: Any) -> SafeString:
-        return link_to_page(row)
-
-
 @admin.register(Dataset)
-class DatasetAdmin(_WithPage):
+class DatasetAdmin(WithPageAdmin):
     list_display = ["name", "project", "example_count", "created_by", "created_at", "page"]
     list_filter = ["project__workspace"]
     search_fields = ["name", "description", "project__name"]
@@ -36,7 +36,7 @@ class DatasetAdmin(_WithPage):
 
 
 @admin.register(Import)
-class ImportAdmin(_WithPage):
+class ImportAdmin(WithPageAdmin):
     list_display = [
         "file_name",
         "state",
@@ -63,7 +63,7 @@ class ImportProblemAdmin(ReadOnlyAdmin):
 
 
 @admin.register(Example)
-class ExampleAdmin(_WithPage):
+class ExampleAdmin(WithPageAdmin):
     list_display = ["pk", "dataset", "line", "content_hash", "created_at", "page"]
     search_fields = ["=content_hash"]
     list_select_related = ["dataset__project__workspace"]
@@ -74,7 +74,7 @@ class ExampleAdmin(_WithPage):
 
 
 @admin.register(Version)
-class VersionAdmin(_WithPage):
+class VersionAdmin(WithPageAdmin):
     list_display = [
         "__str__",
         "state",
@@ -93,7 +93,7 @@ class VersionAdmin(_WithPage):
 
 
 @admin.register(Change)
-class ChangeAdmin(_WithPage):
+class ChangeAdmin(WithPageAdmin):
     list_display = [
         "action",
         "state",
@@ -110,7 +110,7 @@ class ChangeAdmin(_WithPage):
 
 
 @admin.register(CheckReport)
-class CheckReportAdmin(_WithPage):
+class CheckReportAdmin(WithPageAdmin):
     list_display = [
         "pk",
         "dataset",
@@ -128,7 +128,7 @@ class CheckReportAdmin(_WithPage):
 
 
 @admin.register(Finding)
-class FindingAdmin(_WithPage):
+class FindingAdmin(WithPageAdmin):
     list_display = ["title", "severity", "check_name", "item_count", "open_count", "report", "page"]
     list_filter = ["severity", "check_name"]
     list_select_related = ["report__dataset__project__workspace", "report__version__dataset"]
@@ -141,3 +141,85 @@ class DecisionAdmin(ReadOnlyAdmin):
     search_fields = ["title", "reason", "actor__email"]
     list_select_related = ["dataset", "actor"]
     date_hierarchy = "created_at"
+
+
+@admin.register(SavedFilter)
+class SavedFilterAdmin(ReadOnlyAdmin):
+    list_display = ["name", "dataset", "query", "created_by", "created_at"]
+    search_fields = ["name", "query", "dataset__name"]
+    list_select_related = ["dataset", "created_by"]
+
+
+@admin.register(SavedMapping)
+class SavedMappingAdmin(ReadOnlyAdmin):
+    list_display = ["name", "project", "created_by", "created_at"]
+    list_filter = ["project__workspace"]
+    search_fields = ["name", "project__name"]
+    list_select_related = ["project", "created_by"]
+
+
+@admin.register(Upload)
+class UploadAdmin(ReadOnlyAdmin):
+    list_display = ["file_name", "project", "received", "size", "created_by", "updated_at"]
+    list_filter = ["project__workspace"]
+    search_fields = ["file_name", "created_by__email"]
+    list_select_related = ["project", "created_by"]
+
+
+@admin.register(VersionDiff)
+class VersionDiffAdmin(ReadOnlyAdmin):
+    list_display = ["before", "after", "created_at"]
+    list_select_related = ["before__dataset", "after__dataset"]
+    fields = ["before", "after", "stamp", "summary", "created_at"]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[VersionDiff]:
+        return super().get_queryset(request).defer("added", "removed", "changed_from", "changed_to", "moved")
+
+
+@admin.register(VersionRow)
+class VersionRowAdmin(RowAdmin):
+    list_display = [
+        "version",
+        "position",
+        "split",
+        "example_id",
+        "token_count",
+        "answer_token_count",
+        "group",
+    ]
+    list_filter = ["split"]
+    search_fields = ["=version__pk", "=example__pk"]
+    list_select_related = ["version__dataset"]
+
+
+@admin.register(ChangeRow)
+class ChangeRowAdmin(RowAdmin):
+    list_display = ["change_id", "before_id", "after_id"]
+    search_fields = ["=change__pk", "=before__pk", "=after__pk"]
+
+
+@admin.register(FindingRow)
+class FindingRowAdmin(RowAdmin):
+    list_display = ["finding", "item", "example_id", "note", "keep", "decided"]
+    search_fields = ["=finding__pk", "=example__pk"]
+    list_select_related = ["finding"]
+
+
+@admin.register(ImportRow)
+class ImportRowAdmin(RowAdmin):
+    list_display = ["import_record", "line", "split", "content_hash"]
+    search_fields = ["=import_record__pk", "=content_hash"]
+    list_select_related = ["import_record"]
+    fields = ["import_record", "line", "split", "content_hash", "payload"]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[ImportRow]:
+        return super().get_queryset(request).defer("raw", "text")
+
+
+@admin.register(ExampleFacts)
+class ExampleFactsAdmin(RowAdmin):
+    list_display = ["example_id", "facts_version", "language", "turns", "tokens", "answer_tokens"]
+    search_fields = ["=example__pk"]
+    list_filter = ["facts_version"]
+    exclude = ["word_signature", "character_signature"]
+    raw_id_fields = ["example"]

@@ -1,12 +1,39 @@
 from django.contrib import admin
 
-from apps.core.admin import ReadOnlyAdmin
-from apps.jobs.models import TrainingJob
+from apps.core.admin import ReadOnlyAdmin, RowAdmin, WithPageAdmin
+from apps.jobs.models import Checkpoint, MetricPoint, TrainingJob
 
 
 @admin.register(TrainingJob)
-class TrainingJobAdmin(ReadOnlyAdmin):
-    list_display = ("name", "project", "state", "method", "best_validation_loss", "created_at", "finished_at")
-    list_filter = ("state", "method")
-    search_fields = ("name", "configuration_hash")
-    list_select_related = ("project",)
+class TrainingJobAdmin(WithPageAdmin):
+    list_display = [
+        "name",
+        "project",
+        "state",
+        "method",
+        "best_validation_loss",
+        "created_by",
+        "created_at",
+        "finished_at",
+        "page",
+    ]
+    list_filter = ["state", "method", "project__workspace"]
+    search_fields = ["name", "configuration_hash", "project__name", "error"]
+    list_select_related = ["project__workspace", "created_by"]
+    date_hierarchy = "created_at"
+
+
+@admin.register(Checkpoint)
+class CheckpointAdmin(ReadOnlyAdmin):
+    list_display = ["job", "step", "validation_loss", "is_best", "created_at"]
+    list_filter = ["is_best"]
+    search_fields = ["job__name"]
+    list_select_related = ["job"]
+
+
+@admin.register(MetricPoint)
+class MetricPointAdmin(RowAdmin):
+    list_display = ["job", "kind", "step", "loss", "learning_rate", "grad_norm", "tokens_per_second"]
+    list_filter = ["kind"]
+    search_fields = ["=job__pk"]
+    list_select_related = ["job"]

@@ -1,7 +1,6 @@
 from django.contrib import admin
-from django.utils.safestring import SafeString
 
-from apps.core.admin import ReadOnlyAdmin, link_to_page
+from apps.core.admin import ReadOnlyAdmin, WithPageAdmin
 from apps.registry.models import BaseModel, ModelVersion, Variant
 
 
@@ -14,15 +13,11 @@ class BaseModelAdmin(ReadOnlyAdmin):
 
 
 @admin.register(ModelVersion)
-class ModelVersionAdmin(ReadOnlyAdmin):
+class ModelVersionAdmin(WithPageAdmin):
     list_display = ["name", "number", "project", "base_model", "kind", "created_by", "created_at", "page"]
     list_filter = ["kind", "project"]
     search_fields = ["name"]
     list_select_related = ["project__workspace", "base_model", "created_by"]
-
-    @admin.display(description="page")
-    def page(self, version: ModelVersion) -> SafeString:
-        return link_to_page(version)
 
 
 @admin.register(Variant)

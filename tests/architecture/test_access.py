@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from django.apps import apps
 from django.contrib import admin
 from django.core.management import call_command
 from django.db import transaction
@@ -148,6 +149,11 @@ def test_admin_review_is_for_staff_only(world, client_of):
             continue
         status = client_of(world.people.ann).get(reverse(route.name)).status_code
         assert status in (302, 403, 404), f"{route.name}: {status}"
+
+
+def test_every_model_can_be_reviewed():
+    models = [model for model in apps.get_models() if model.__module__.startswith("apps.")]
+    assert [model for model in models if model not in admin.site._registry] == []
 
 
 @pytest.mark.django_db
