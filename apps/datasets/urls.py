@@ -43,6 +43,7 @@ urlpatterns = [
     path("versions/<int:pk>/rows/", views.version_rows, name="version_rows"),
     path("versions/<int:pk>/download/<str:split>/", views.download, name="download"),
     path("versions/<int:pk>/export/<str:kind>/", views.export, name="export"),
+    path("versions/<int:pk>/exports/", views.exports, name="exports"),
     path("versions/<int:pk>/dataset/", views.export_dataset, name="export_dataset"),
     path("versions/<int:pk>/manifest/", views.manifest, name="manifest"),
     path("versions/<int:pk>/freeze-again/", views.freeze_again, name="freeze_again"),

@@ -53,7 +53,12 @@ from apps.datasets.services.rows import (
     row_tag,
 )
 from apps.datasets.services.saved_mappings import mapping_save
-from apps.datasets.services.uploads import PIECE_BYTES, upload_begin, upload_receive
+from apps.datasets.services.uploads import (
+    PIECE_BYTES,
+    upload_begin,
+    upload_receive,
+    upload_refuse_too_large,
+)
 from apps.datasets.services.version_diffing import version_diff
 from apps.datasets.services.version_freezing import version_freeze, version_freeze_stopped
 from apps.datasets.services.versions import version_delete, version_freeze_again, version_freeze_request
@@ -108,6 +113,7 @@ __all__ = [
     "trash_empty",
     "upload_begin",
     "upload_receive",
+    "upload_refuse_too_large",
     "version_delete",
     "version_diff",
     "version_freeze",

@@ -15,6 +15,21 @@ from apps.projects.models import Project
 
 PIECE_BYTES = 2 * 1024 * 1024
 KEPT_DAYS = 7
+FORM_OVERHEAD = 64 * 1024
+"""What a form may add to the size of its file."""
+
+
+def upload_refuse_too_large(content_length: str | None) -> None:
+    """Raise `PortalError` for a request whose file is over the limit, before it is read."""
+    length = int(content_length) if content_length and content_length.isdigit() else 0
+    if length > settings.FTPORTAL_UPLOAD_LIMIT + FORM_OVERHEAD:
+        error = PortalError(
+            f"The file is larger than {format_bytes(settings.FTPORTAL_UPLOAD_LIMIT)}. Split it and import the parts"
+            " into one dataset.",
+            code="too_large",
+        )
+        error.status = 413
+        raise error
 
 
 def upload_begin(*, project: Project, file_name: str, size: int, modified: str, actor: User) -> Upload:
