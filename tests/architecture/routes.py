@@ -123,6 +123,7 @@ EXPECTED: dict[str, Expected] = {
     "evaluations:index": Expected(VIEWER),
     "evaluations:create": Expected(LEAD, BOTH),
     "evaluations:preview": Expected(LEAD),
+    "evaluations:answer_form": Expected(LEAD, BOTH),
     "evaluations:upload_suite": Expected(LEAD, BOTH),
     "evaluations:add_general_suite": Expected(LEAD, POST),
     "evaluations:suite": Expected(VIEWER, pk="suite"),

@@ -110,7 +110,7 @@ def test_bedrock_claude():
 
 @pytest.mark.parametrize("key", PROVIDER_FORMATS)
 def test_what_is_counted_as_lost_is_what_is_missing(key):
-    payloads = [PLAIN, TWO_TURNS, PAIR, TOOL_ROW, {"messages": [ASKED, ANSWER]}]
+    payloads: list[dict[str, Any]] = [PLAIN, TWO_TURNS, PAIR, TOOL_ROW, {"messages": [ASKED, ANSWER]}]
     counts: dict[str, int] = {}
     for each in payloads:
         counts[features_of(each)] = counts.get(features_of(each), 0) + 1
