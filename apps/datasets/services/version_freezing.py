@@ -25,7 +25,7 @@ from apps.datasets.manifest import ManifestRow, manifest_hash
 from apps.datasets.models import ExampleFacts, Version, VersionState
 from apps.datasets.provider_formats import features_of
 from apps.datasets.selectors import head_of, tested_rows_of
-from apps.datasets.selectors_checks import clusters_for_freezing
+from apps.datasets.selectors_checks import clusters_for_freezing, length_rule
 from apps.datasets.services.apart import reporting_apart
 from apps.datasets.services.check_facts import token_lengths
 from apps.datasets.splits import SPLITS, SplitResult, SplitRow, assign_splits
@@ -233,6 +233,7 @@ def _close(version: Version, rows: _Rows, result: SplitResult, progress: Progres
         manifest_hash=identity,
         statistics=_statistics(rows, result, why_unknown),
         tokenizer="" if why_unknown else version.dataset.project.base_model,
+        too_long=length_rule(version.dataset),
         row_count=len(rows),
         train_count=sizes["train"],
         validation_count=sizes["validation"],
