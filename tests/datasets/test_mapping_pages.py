@@ -12,8 +12,10 @@ import pyarrow
 import pytest
 from pyarrow import parquet
 
+from apps.datasets.mapping import RowMapping
 from apps.datasets.models import Example, Import, ImportProblem, ImportState, SavedMapping
 from apps.datasets.selectors import version_row_payloads, version_rows_jsonl
+from apps.datasets.services import mapping_save
 from tests.datasets.conftest import as_file, lines, row, tickets, url
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -181,3 +183,20 @@ def test_clinc150_is_imported_as_it_is_published(upload, commit):
     assert counts == {"train": 15_100, "validation": 3_100, "test": 5_500}
     answers = Example.objects.values_list("payload__messages__1__content", flat=True).distinct()
     assert answers.count() == 151
+
+
+def test_kept_mappings_are_renamed_and_deleted(rob, vic, project, people):
+    first, second = (
+        mapping_save(project=project, name=name, mapping=RowMapping("chat"), actor=people.rob)
+        for name in ("Tickets", "Chats")
+    )
+    page = url("saved_mappings", project)
+    assert "Tickets" in vic.get(page).content.decode()
+    assert "Rename" not in vic.get(page).content.decode()
+    assert rob.post(url("rename_mapping", project, first.pk), {"name": " Mails "}).status_code == 302
+    taken = rob.post(url("rename_mapping", project, second.pk), {"name": "Mails"})
+    assert taken.status_code == 409
+    assert rob.post(url("rename_mapping", project, second.pk), {"name": " "}).status_code == 400
+    assert rob.post(url("delete_mapping", project, second.pk)).status_code == 302
+    assert list(SavedMapping.objects.values_list("name", flat=True)) == ["Mails"]
+    assert rob.post(url("delete_mapping", project, second.pk)).status_code == 404

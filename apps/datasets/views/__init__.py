@@ -23,7 +23,7 @@ from apps.datasets.views.imports import (
     report,
     upload,
 )
-from apps.datasets.views.mapping import mapping
+from apps.datasets.views.mapping import delete_mapping, mapping, rename_mapping, saved_mappings
 from apps.datasets.views.rows import add_row, bring_back_row, edit_row, example, remove_row, tag_row
 from apps.datasets.views.uploads import begin_upload, upload_piece
 from apps.datasets.views.versions import (
@@ -76,7 +76,10 @@ __all__ = [
     "freeze_again",
     "index",
     "manifest",
+    "delete_mapping",
     "mapping",
+    "rename_mapping",
+    "saved_mappings",
     "original_file",
     "rejected_lines",
     "report",
