@@ -4,9 +4,7 @@ import csv
 import gzip
 import io
 import json
-import os
 import zipfile
-from pathlib import Path
 
 import pyarrow
 import pytest
@@ -17,9 +15,9 @@ from apps.datasets.models import Example, Import, ImportProblem, ImportState, Sa
 from apps.datasets.selectors import version_row_payloads, version_rows_jsonl
 from apps.datasets.services import mapping_save
 from tests.datasets.conftest import as_file, lines, row, tickets, url
+from tests.datasets.intents import published_file
 
 pytestmark = pytest.mark.django_db(transaction=True)
-CLINC = Path(os.environ.get("FTPORTAL_CLINC150", Path.cwd().parent / "shared/data/clinc150/data_full.json"))
 PAIR = {"prompt": "Where is it?", "chosen": "On its way.", "rejected": "No idea."}
 
 
@@ -166,10 +164,9 @@ def test_an_export_is_imported_again_as_the_same_version(upload, commit, freeze,
     assert rob.get(url("export", project, version.pk, "preference")).status_code == 409
 
 
-@pytest.mark.skipif(not CLINC.is_file(), reason="CLINC150 is not on this machine (FTPORTAL_CLINC150)")
 def test_clinc150_is_imported_as_it_is_published(upload, commit):
     record = upload(
-        CLINC.read_bytes(),
+        published_file(),
         name="data_full.json",
         preset="template",
         prompt="{{1}}",
