@@ -164,6 +164,53 @@ def test_an_export_is_imported_again_as_the_same_version(upload, commit, freeze,
     assert rob.get(url("export", project, version.pk, "preference")).status_code == 409
 
 
+HOSTILE = ["=1+1", "+1", "-1", "@SUM(A1)", "\tx", "'quoted'", "plain"]
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_a_table_that_was_exported_is_imported_again_as_the_same_version(
+    upload, commit, freeze, rob, project, kind
+):
+    odd = b'{ "messages":[{"role":"user","content":"a\\u00e9, \\"b\\""},{"role":"assistant","content":"b"}],"n":1.50}\n'
+    pair = row("Which?", "This.", rejected=[{"role": "assistant", "content": "That."}])
+    rows = lines(*(row(text, f"{text} said") for text in HOSTILE), pair)
+    dataset = commit(upload(odd + rows + tickets(30))).dataset
+    commit(
+        upload(
+            b"text,label\nHello,greet\nBye,leave\n", name="more.csv", dataset=dataset,
+            preset="template", prompt="{{text}}", answer="{{label}}",
+        )
+    )  # fmt: skip
+    version = freeze(dataset)
+    content = rob.get(url("export", project, version.pk, kind)).getvalue()
+
+    rob.post(url("upload", project), {"file": as_file(content, f"again.{kind}")})
+    page = rob.get(url("mapping", project, Import.objects.order_by("-pk")[0].pk))
+    assert page.context["form"]["preset"].value() == "line"
+    again = commit(upload(content, name=f"again2.{kind}", preset="line", part_row="row", split="split"))
+    assert (again.problem_count, again.added_count) == (0, version.row_count)
+    copy = freeze(again.dataset, keeps_splits="on", seed=7)
+    assert copy.manifest_hash == version.manifest_hash
+
+
+def test_no_cell_of_a_table_runs_as_a_formula_and_each_can_be_read_back(dataset_of, freeze, rob, project):
+    version = freeze(dataset_of(lines(*(row(text, f"{text} said") for text in HOSTILE))))
+    text = rob.get(url("export", project, version.pk, "csv")).getvalue().decode()
+    found = list(csv.DictReader(io.StringIO(text, newline="")))
+    cells = [each[name] for each in found for name in ("prompt", "answer")]
+    # The characters that OWASP's page "CSV Injection" names.
+    assert not [cell for cell in cells if cell.startswith(("=", "+", "-", "@", "\t", "\r"))]
+    assert [each["prompt"].removeprefix("'") for each in found] == HOSTILE
+
+
+def test_a_column_without_lines_is_reported_row_by_row(upload):
+    good = json.dumps(row("a", "b")).replace('"', '""')
+    table = f'split,row\ntrain,"{good}"\ntest,{{}}\ntest,nothing\n'.encode()
+    record = upload(table, name="rows.csv", preset="line", part_row="row", split="split")
+    assert (record.row_count, record.problem_count) == (1, 2)
+    assert set(record.problem_counts) == {"no_messages", "not_json"}
+
+
 def test_clinc150_is_imported_as_it_is_published(upload, commit):
     record = upload(
         published_file(),
