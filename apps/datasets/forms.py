@@ -140,12 +140,10 @@ class FetchForm(_IntoForm):
 class MappingForm(forms.Form):
     """Which column means what. Its fields are those of the preset; `shown` is the preset that they were made for."""
 
-    preset = forms.ChoiceField(label="Shape of the rows")
+    preset = forms.ChoiceField(label="Shape of the rows", widget=forms.Select(attrs={"data-preview": ""}))
     shown = forms.CharField(required=False, widget=forms.HiddenInput)
 
-    def __init__(
-        self, data: Any = None, *, mapping: RowMapping, columns: list[str], action: str = "", **kwargs: Any
-    ) -> None:
+    def __init__(self, data: Any = None, *, mapping: RowMapping, columns: list[str], **kwargs: Any) -> None:
         if data is not None and data.get("preset") != data.get("shown"):
             data = None  # another shape was chosen: its usual mapping comes up
         super().__init__(data, **kwargs)
@@ -154,14 +152,6 @@ class MappingForm(forms.Form):
         choice = self.fields["preset"]
         assert isinstance(choice, forms.ChoiceField)
         choice.choices = [(preset.key, preset.label) for preset in PRESETS.values()]
-        # Another shape has other fields: the whole form comes anew, not the preview alone.
-        choice.widget.attrs |= {
-            "hx-post": action,
-            "hx-trigger": "change consume",
-            "hx-target": "#mapping",
-            "hx-swap": "outerMorph",
-            "hx-sync": "closest form:replace",
-        }
         choice.initial = self.fields["shown"].initial = mapping.preset
         choice.help_text = self._preset.description
         known = [(column, column) for column in columns]

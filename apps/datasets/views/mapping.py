@@ -48,7 +48,7 @@ def mapping(request: ProjectRequest, pk: int) -> HttpResponse:
     rows = [columns_in(each) for each in records]
     columns = _column_names(record, rows)
     wanted = _wanted(request, record, rows, columns)
-    form = MappingForm(request.POST or None, mapping=wanted, columns=columns, action=request.path)
+    form = MappingForm(request.POST or None, mapping=wanted, columns=columns)
     if form.is_valid():
         wanted = form.mapping
         if "check" in request.POST:
