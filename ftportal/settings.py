@@ -56,6 +56,7 @@ INSTALLED_APPS = [
     "axes",
     "csp",
     "django_htmx",
+    "ninja",
     "template_partials",
     "apps.core",
     "apps.accounts",
@@ -233,12 +234,18 @@ CELERY_TASK_ROUTES = {
     "apps.operations.tasks.reconcile": {"queue": "control"},
     "apps.jobs.tasks.orphans": {"queue": "training"},
     "apps.datasets.tasks.empty_trash": {"queue": "default"},
+    "apps.datasets.tasks.remove_abandoned_uploads": {"queue": "default"},
 }
 CELERY_BEAT_SCHEDULE = {
     "reconcile": {"task": "apps.operations.tasks.reconcile", "schedule": 5.0, "options": {"expires": 5}},
     "orphans": {"task": "apps.jobs.tasks.orphans", "schedule": 60.0, "options": {"expires": 60}},
     "empty_trash": {
         "task": "apps.datasets.tasks.empty_trash",
+        "schedule": 3600.0,
+        "options": {"expires": 3600},
+    },
+    "remove_abandoned_uploads": {
+        "task": "apps.datasets.tasks.remove_abandoned_uploads",
         "schedule": 3600.0,
         "options": {"expires": 3600},
     },

@@ -3,10 +3,12 @@
 from django.conf import settings
 from django.contrib import admin
 from django.urls import URLPattern, URLResolver, include, path
+from django.views.generic import RedirectView
 
 from apps.core.gallery import gallery, gallery_metrics, gallery_running, gallery_stream
 from apps.core.views import health
 from apps.overview.views import home
+from ftportal.api import api
 
 admin.site.site_header = "ftportal admin review"
 admin.site.site_title = "ftportal admin review"
@@ -31,6 +33,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", home, name="home"),
     path("healthz", health, name="health"),
     path("admin/", admin.site.urls),
+    path("api/", RedirectView.as_view(pattern_name="api:openapi-view"), name="api_home"),
+    path("api/", api.urls),
     path("", include("apps.accounts.urls")),
     path("w/<slug:workspace_slug>/p/<slug:project_slug>/", include(project_urls)),
     path("w/<slug:workspace_slug>/", include(workspace_urls)),

@@ -7,6 +7,7 @@ from django.utils import timezone
 from apps.accounts.models import Membership
 from apps.accounts.services import api_key_create, invitation_create
 from apps.artifacts.storage import blob_store
+from apps.datasets.mapping import RowMapping
 from apps.datasets.models import (
     Change,
     CheckReport,
@@ -21,6 +22,7 @@ from apps.datasets.models import (
 from apps.datasets.services import (
     dataset_create,
     dataset_delete,
+    mapping_save,
     row_add,
     upload_begin,
     version_freeze_request,
@@ -96,6 +98,9 @@ def things(*, project: Project, people: Any) -> dict[str, Any]:
         "import": imported.pk,
         "upload": upload_begin(
             project=project, file_name="a.jsonl", size=5, modified="", actor=people.rob
+        ).pk,
+        "mapping": mapping_save(
+            project=project, name="Tickets", mapping=RowMapping("chat"), actor=people.rob
         ).pk,
         "dataset": dataset.pk,
         "deleted_dataset": deleted.pk,

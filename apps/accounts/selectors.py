@@ -1,9 +1,10 @@
 """Reads about people and workspaces, scoped to what the asking person belongs to."""
 
-from django.db.models import Case, IntegerField, QuerySet, Value, When
+from django.db.models import Case, Exists, IntegerField, OuterRef, QuerySet, Value, When
 
 from apps.accounts.models import ApiKey, Invitation, Membership, User, Workspace
 from apps.accounts.permissions import Role
+from apps.accounts.tokens import token_hash
 
 _ROLE_ORDER = Case(
     *(When(role=role, then=Value(index)) for index, role in enumerate(Role.values)),
@@ -32,3 +33,13 @@ def open_invitations_of(workspace: Workspace) -> QuerySet[Invitation]:
 
 def api_keys_of(workspace: Workspace) -> QuerySet[ApiKey]:
     return ApiKey.objects.filter(workspace=workspace).select_related("user")
+
+
+def working_api_key(text: str) -> ApiKey | None:
+    """The key of this text, unless it was withdrawn or its person has left the workspace or is locked out."""
+    return (
+        ApiKey.objects.filter(key_hash=token_hash(text), revoked_at=None, user__is_active=True)
+        .filter(Exists(Membership.objects.filter(workspace=OuterRef("workspace"), user=OuterRef("user"))))
+        .select_related("workspace", "user")
+        .first()
+    )

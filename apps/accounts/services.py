@@ -1,6 +1,5 @@
 """People, workspaces, memberships, invitations and keys: every change, recorded in the same transaction."""
 
-import hashlib
 import secrets
 from dataclasses import dataclass
 from datetime import timedelta
@@ -13,10 +12,12 @@ from django.utils.text import slugify
 
 from apps.accounts.models import ApiKey, Invitation, Membership, User, Workspace
 from apps.accounts.permissions import Role
+from apps.accounts.tokens import token_hash
 from apps.core.errors import ConflictError, PortalError
 from apps.core.recording import record
 
 INVITATION_DAYS = 14
+USE_NOTED_EVERY = timedelta(minutes=1)
 KEY_PREFIX = "ftp-"
 
 
@@ -26,11 +27,6 @@ class FirstAdmin:
 
     email: str
     password: str
-
-
-def token_hash(token: str) -> str:
-    """Tokens are long and random, so a plain SHA-256 is enough to keep them unreadable."""
-    return hashlib.sha256(token.encode()).hexdigest()
 
 
 @transaction.atomic
@@ -234,6 +230,13 @@ def api_key_create(*, workspace: Workspace, user: User, name: str) -> tuple[ApiK
 def api_key_revoke(*, key: ApiKey, by: User) -> None:
     if ApiKey.objects.filter(pk=key.pk, revoked_at=None).update(revoked_at=timezone.now()):
         record(workspace=key.workspace, actor=by, action="api_key.revoked", target=key)
+
+
+def api_key_used(*, key: ApiKey) -> None:
+    """Note that a program used the key; to the minute, so that many calls don't all write."""
+    now = timezone.now()
+    if key.last_used_at is None or now - key.last_used_at >= USE_NOTED_EVERY:
+        ApiKey.objects.filter(pk=key.pk).update(last_used_at=now)
 
 
 @transaction.atomic

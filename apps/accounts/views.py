@@ -16,12 +16,12 @@ from apps.accounts.selectors import workspaces_of
 from apps.accounts.services import (
     invitation_accept,
     invitation_problem,
-    token_hash,
     user_password_changed,
     user_register,
     user_update_name,
     workspace_create,
 )
+from apps.accounts.tokens import token_hash
 from apps.core.errors import PortalError
 
 MODEL_BACKEND = "django.contrib.auth.backends.ModelBackend"

@@ -4,6 +4,8 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.template.loader import render_to_string
 
+from apps.core.middleware import JSON_PREFIXES
+
 
 def health(request: HttpRequest) -> JsonResponse:
     """For load balancers: the web process answers. It asks nobody else."""
@@ -19,13 +21,21 @@ def permission_denied(request: HttpRequest, exception: Exception | None = None) 
 
 
 def page_not_found(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
+    if request.path.startswith(JSON_PREFIXES):
+        return _json_error(404, "not_found", "There is no such address. See /api/docs.")
     return render(request, "errors/404.html", status=404)
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
     """Stands alone: no session, no database, no context processors."""
     request_id = getattr(request, "request_id", "")
+    if request.path.startswith(JSON_PREFIXES):
+        return _json_error(500, "unexpected", f"Something broke. The log has it under {request_id}.")
     return HttpResponse(render_to_string("errors/500.html", {"request_id": request_id}), status=500)
+
+
+def _json_error(status: int, code: str, message: str) -> JsonResponse:
+    return JsonResponse({"error": {"code": code, "message": message}}, status=status)
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:

@@ -140,7 +140,7 @@ class VersionDiff(models.Model):
     stamp = models.CharField(
         max_length=120,
         blank=True,
-        help_text="What the dataset looked like; the diff is stale once it differs.",
+        help_text="Which rows stood in the dataset: see selectors_checks.head_mark; stale once it differs.",
     )
     summary = models.JSONField(default=dict)
     added = ArrayField(models.BigIntegerField(), default=list)

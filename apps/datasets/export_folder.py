@@ -101,9 +101,19 @@ def card(about: dict[str, Any]) -> str:
             f"- Licence: {licence}",
             f"- Manifest: SHA-256 `{about['manifest_sha256']}` of `{MANIFEST}`, the identity of the version",
             f"- Frozen: {about['frozen_at']}, seed {about['seed']}",
+            f"- Checks: {_checks(about.get('checks'))}",
             "",
         ]
     )
+
+
+def _checks(checks: dict[str, Any] | None) -> str:
+    if checks is None:
+        return "not run on this version"
+    if not checks["not_passed"]:
+        return f"all {len(checks['passed'])} passed or decided"
+    count = len(checks["passed"]) + len(checks["not_passed"])
+    return f"{len(checks['passed'])} of {count} passed; open: {', '.join(checks['not_passed'])}"
 
 
 def _size(rows: int) -> str:

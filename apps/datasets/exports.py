@@ -67,11 +67,17 @@ def preference_lines(rows: Iterable[ExportRow]) -> Iterator[bytes]:
         yield _json({"input": asked, "preferred_output": answer, "non_preferred_output": refused})
 
 
-CSV_COLUMNS = ("split", "system", "prompt", "answer", "rejected", "messages", "other")
+CSV_COLUMNS = ("split", "system", "prompt", "answer", "rejected", "row")
+FORMULA = ("=", "+", "-", "@", "\t", "\r", "'")
+"""How a cell begins that a spreadsheet would run; with the mark itself, so that it can be taken off again."""
 
 
 def csv_lines(rows: Iterable[ExportRow]) -> Iterator[bytes]:
-    """A table for reading and for spreadsheets; `messages` holds the whole conversation as JSON."""
+    """A table for reading and for spreadsheets. `row` holds the line of chat, from which it can be imported again.
+
+    A cell that a spreadsheet would take for a formula begins with an apostrophe (OWASP, "CSV Injection"). It is not in
+    the line of chat: whoever reads the other columns takes one leading apostrophe off.
+    """
     yield (",".join(CSV_COLUMNS) + "\r\n").encode()
     for row in rows:
         yield (",".join(map(_quoted, _csv_cells(row))) + "\r\n").encode()
@@ -80,6 +86,10 @@ def csv_lines(rows: Iterable[ExportRow]) -> Iterator[bytes]:
 def _quoted(cell: str) -> str:
     """As RFC 4180 has it; several times faster than the csv module, which looks at every character."""
     return '"' + cell.replace('"', '""') + '"' if cell else ""
+
+
+def _guarded(cell: str) -> str:
+    return "'" + cell if cell.startswith(FORMULA) else cell
 
 
 def _csv_cells(row: ExportRow) -> list[str]:
@@ -93,15 +103,13 @@ def _csv_cells(row: ExportRow) -> list[str]:
         if len(asked) == 1
         else "\n\n".join(f"{message['role']}: {_content(message)}" for message in asked)
     )
-    others = {name: value for name, value in payload.items() if name not in ("messages", "rejected")}
     return [
         row.split,
-        system,
-        shown,
-        _content(answer[0]),
-        _content(refused[-1]) if refused else "",
-        _json_text(payload["messages"]),
-        _json_text(others) if others else "",
+        _guarded(system),
+        _guarded(shown),
+        _guarded(_content(answer[0])),
+        _guarded(_content(refused[-1])) if refused else "",
+        row.line.decode(),
     ]
 
 

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from apps.core.canonical import canonical_json
-from apps.datasets.chat_rows import PROBLEMS_A_LINE, ChatRow, check_chat, kind_of, shown
+from apps.datasets.chat_rows import PROBLEMS_A_LINE, ChatRow, check_chat, check_row, kind_of, shown
 from apps.datasets.formats.records import UNREAD, Record
 from apps.datasets.json_text import UnreadableJsonError, bad_text, decoded_json
 from apps.datasets.problems import RowProblem, excerpt
@@ -18,6 +18,7 @@ from apps.datasets.turns import TurnsError, answer_messages, pair, prompt_messag
 
 CHAT, COMPLETION, INSTRUCTION, SHAREGPT = "chat", "prompt_completion", "instruction", "sharegpt"
 PREFERENCE, OPENAI_PREFERENCE, TEMPLATE = "preference", "openai_preference", "template"
+LINE = "line"
 SECTION = "section"
 """The column that stands for the key under which a JSON file holds a row."""
 RESERVED = ("messages", "rejected")
@@ -74,6 +75,8 @@ class MappedRow:
     raw_is_chat: bool
     """Whether `raw` itself is the line of the conversation."""
     split: str
+    line: bytes | None = None
+    """Of an export: the line of chat that stood in one of its columns, which is the row; None: it is the record."""
 
 
 def row_of(record: Record, mapping: RowMapping) -> MappedRow | list[RowProblem]:
@@ -95,6 +98,8 @@ def row_of(record: Record, mapping: RowMapping) -> MappedRow | list[RowProblem]:
         else:
             if columns is None:
                 raise _MappingError(_no_columns(value))
+            if mapping.preset == LINE:
+                return _line_row(record, columns, mapping)
             _refuse_bad_text(record, value)
             split = record.split or split_of(columns, mapping)
             payload = payload_of(columns, mapping)
@@ -104,6 +109,22 @@ def row_of(record: Record, mapping: RowMapping) -> MappedRow | list[RowProblem]:
     if isinstance(found, list):
         return found
     return MappedRow(found, plain, split)
+
+
+def _line_row(
+    record: Record, columns: Mapping[str, Any], mapping: RowMapping
+) -> MappedRow | list[RowProblem]:
+    column = mapping.fields.get("row", "")
+    text = value_at(columns, column)
+    if not isinstance(text, str):
+        raise _MappingError(
+            RowProblem("no_line", "The column holds no line of chat.", path_of(column), shown(text))
+        )
+    line = text.encode("utf-8", "surrogatepass")
+    found = check_row(line)
+    if isinstance(found, list):
+        return found
+    return MappedRow(found, True, record.split or split_of(columns, mapping), line)
 
 
 def columns_of(value: Any, section: str = "") -> dict[str, Any] | None:

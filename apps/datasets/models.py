@@ -199,6 +199,13 @@ class Version(TimeStampedModel):
     tokenizer = models.CharField(
         max_length=300, blank=True, help_text="The base model whose tokenizer counted."
     )
+    too_long = models.CharField(
+        max_length=10,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="What was decided about rows longer than the model reads: truncate, or empty.",
+    )
     manifest_hash = models.CharField(max_length=64, blank=True)
     statistics = models.JSONField(default=dict)
     test_release_reason = models.CharField(

@@ -9,6 +9,7 @@ from apps.datasets.mapping import (
     CHAT,
     COMPLETION,
     INSTRUCTION,
+    LINE,
     OPENAI_PREFERENCE,
     PREFERENCE,
     SECTION,
@@ -47,6 +48,12 @@ PRESETS: dict[str, Preset] = {
             "OpenAI chat",
             "A list of messages with role and content; tools, tool calls and weights are kept.",
             (Part("messages", "Messages", ("messages", "conversation", "conversations", "chat")),),
+        ),
+        Preset(
+            LINE,
+            "CSV or Parquet exported by ftportal",
+            "One column holds each row's line of chat: it comes back byte for byte.",
+            (Part("row", "Line", ("row",)),),
         ),
         Preset(
             COMPLETION,
@@ -144,6 +151,8 @@ class Suggestion:
 
 def shape_of(columns: Mapping[str, Any]) -> str:  # noqa: PLR0911 - one line a shape
     """The preset that a row fits; empty when none does."""
+    if _is_exported(columns):
+        return LINE
     if _is_listed(columns.get("messages")):
         return CHAT
     if any(_is_listed(columns.get(name)) for name in ("conversations", "conversation")):
@@ -211,6 +220,11 @@ def split_column(rows: Sequence[Mapping[str, Any] | None]) -> str:
 
 def _is_listed(value: Any) -> bool:
     return isinstance(value, list) or (isinstance(value, str) and value.lstrip()[:1] == "[")
+
+
+def _is_exported(columns: Mapping[str, Any]) -> bool:
+    line = columns.get("row")
+    return "split" in columns and isinstance(line, str) and line.lstrip()[:1] == "{" and '"messages"' in line
 
 
 def _found(part: Part, columns: Mapping[str, Any]) -> bool:

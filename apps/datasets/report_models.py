@@ -68,7 +68,7 @@ class CheckReport(TimeStampedModel):
     )
     state = models.CharField(max_length=10, choices=CheckState.choices, default=CheckState.CHECKING)
     head_mark = models.CharField(
-        max_length=60, blank=True, help_text="Which rows stood in the dataset: see selectors.head_mark"
+        max_length=60, blank=True, help_text="Which rows stood in the dataset: see selectors_checks.head_mark"
     )
     row_count = models.BigIntegerField(default=0)
     new_count = models.BigIntegerField(default=0, help_text="Rows whose facts this report worked out.")
@@ -182,6 +182,13 @@ class Decision(models.Model):
     code = models.CharField(max_length=40)
     title = models.CharField(max_length=300, help_text="Of the finding then.")
     action = models.CharField(max_length=20)
+    rule = models.CharField(
+        max_length=10,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="Of rows that are too long and stay: truncate, what training does to them.",
+    )
     reason = models.CharField(max_length=300, blank=True)
     actor = models.ForeignKey(User, models.SET_NULL, null=True, related_name="+")
     created_at = models.DateTimeField(auto_now_add=True)

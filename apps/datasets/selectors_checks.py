@@ -4,9 +4,10 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from django.db.models import Max, QuerySet
+from django.db.models import Max, Q, QuerySet
 
 from apps.core.pagination import KeysetPage, keyset_page
+from apps.datasets.checks.results import REFUSE, TRUNCATE
 from apps.datasets.models import (
     Change,
     ChangeAction,
@@ -24,6 +25,7 @@ from apps.projects.models import Project
 PAGE = 50
 TOGETHER = ("normalised", "near", "near_contradiction", "contradiction")
 """Kinds of findings whose rows ask the same or nearly the same."""
+LENGTH_CODES = ("too_long", "answer_lost")
 
 
 def head_mark(dataset: Dataset) -> str:
@@ -108,6 +110,31 @@ def blocking_findings(dataset: Dataset) -> list[Finding]:
             "report__dataset__project__workspace"
         )
     )
+
+
+def refused_row_count(dataset: Dataset) -> int:
+    """Rows that stand in the dataset, are longer than the model reads, and must not be frozen as they are."""
+    return len(_standing_with(dataset, Q(action=REFUSE)))
+
+
+def length_rule(dataset: Dataset) -> str:
+    """What training does to rows that are too long, by what was decided about those that stand in the dataset."""
+    return TRUNCATE if _standing_with(dataset, Q(rule=TRUNCATE)) else ""
+
+
+def _standing_with(dataset: Dataset, decided: Q) -> set[int]:
+    """Rows of the newest finished report whose newest decision is such a one."""
+    report = latest_done_report(dataset)
+    newest = (
+        Decision.objects.filter(dataset=dataset, code__in=LENGTH_CODES).order_by("key", "-pk").distinct("key")
+    )
+    keys = list(Decision.objects.filter(decided, pk__in=newest.values("pk")).values_list("key", flat=True))
+    if report is None or not keys:
+        return set()
+    rows = FindingRow.objects.filter(
+        finding__report=report, finding__code__in=LENGTH_CODES, key__in=keys, example__removed_at=None
+    )
+    return set(rows.values_list("example_id", flat=True))
 
 
 def clusters_for_freezing(dataset: Dataset) -> dict[int, str]:

@@ -15,6 +15,7 @@ from apps.datasets.services import (
     import_fetch,
     import_fetch_stopped,
     trash_empty,
+    uploads_remove_abandoned,
     version_freeze,
     version_freeze_stopped,
 )
@@ -120,3 +121,8 @@ def change_rows(operation: Operation, progress: Progress) -> None:
 @shared_task(name="apps.datasets.tasks.empty_trash")
 def empty_trash() -> None:
     trash_empty()
+
+
+@shared_task(name="apps.datasets.tasks.remove_abandoned_uploads")
+def remove_abandoned_uploads() -> None:
+    uploads_remove_abandoned()

@@ -1,12 +1,13 @@
 from django.urls import path
 
-from apps.evaluations.views import comparisons, creating, items, suites
+from apps.evaluations.views import answers, comparisons, creating, items, suites
 
 app_name = "evaluations"
 urlpatterns = [
     path("", comparisons.index, name="index"),
     path("new/", creating.create, name="create"),
     path("new/preview/", creating.preview, name="preview"),
+    path("answers/", answers.answer_form, name="answer_form"),
     path("suites/new/", suites.upload, name="upload_suite"),
     path("suites/general/", suites.add_general, name="add_general_suite"),
     path("suites/<int:pk>/", suites.suite, name="suite"),

@@ -131,6 +131,7 @@ class JobForm(forms.Form):
             parameters=base_model.parameters if base_model else None,
             context_length=base_model.context_length if base_model else None,
             rows=version.train_count if version else None,
+            too_long=version.too_long if version else "",
         )
         for name in (*COMMON, *RARE):
             self.fields[name].help_text = self.hint(name)

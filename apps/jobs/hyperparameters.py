@@ -121,8 +121,16 @@ def label(name: str) -> str:
     return LABELS.get(name, name)
 
 
+_LEFT_OUT = ("drop", "a cut answer teaches the model to stop in the middle")
+
+
 def recommend(
-    *, method: str, parameters: int | None, context_length: int | None, rows: int | None
+    *,
+    method: str,
+    parameters: int | None,
+    context_length: int | None,
+    rows: int | None,
+    too_long: str = "",
 ) -> dict[str, Recommended]:
     """A value and its reason for every field. An unknown model size is treated like a large one: too small a
     learning rate costs time, too large a one costs the model."""
@@ -155,7 +163,7 @@ def recommend(
         "weight_decay": (0.0 if method == "lora" else 0.01, f"for {method_words}"),
         "max_grad_norm": (1.0, "larger gradients are scaled down to this norm"),
         "max_length": (length, "the context length of the model" if context_length else "no context length is known"),
-        "too_long": ("drop", "a cut answer teaches the model to stop in the middle"),
+        "too_long": (too_long, "decided when the data was checked") if too_long else _LEFT_OUT,
         "max_steps": (None, "the epochs decide"),
         "evaluation_steps": (None, "ten times over the run"),
         "logging_steps": (1, "every step is a point of the curve"),

@@ -120,6 +120,7 @@ def make_configuration(
         parameters=base_model.parameters,
         context_length=base_model.context_length,
         rows=version.train_count,
+        too_long=version.too_long,
     )
     values = resolve(hyperparameters, method=method, recommended=recommended)
     if values["early_stopping_patience"] is not None and not version.validation_count:

@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from apps.scoring.patterns import group_names
+
 TEXT_FIELD = "text"
 LABEL_FIELD = "label"
 
@@ -57,18 +59,30 @@ class JsonObject:
     schema: str | None = None
 
 
-Form = FreeText | SingleLabel | KeyValueLines | JsonObject
+@dataclass(frozen=True, slots=True)
+class TextPattern:
+    """The whole answer matches a regular expression. Its fields are the named groups; without any, "text"."""
+
+    pattern: str
+
+    @property
+    def fields(self) -> tuple[Field, ...]:
+        return tuple(Field(name) for name in group_names(self.pattern)) or (Field(TEXT_FIELD),)
+
+
+Form = FreeText | SingleLabel | KeyValueLines | JsonObject | TextPattern
 
 _KINDS: dict[str, type[Form]] = {
     "text": FreeText,
     "label": SingleLabel,
     "key_value": KeyValueLines,
     "json": JsonObject,
+    "pattern": TextPattern,
 }
 
 
 def form_kind(form: Form) -> str:
-    """The stored name of the form: "text", "label", "key_value" or "json"."""
+    """The stored name of the form: "text", "label", "key_value", "json" or "pattern"."""
     return next(name for name, kind in _KINDS.items() if isinstance(form, kind))
 
 
@@ -77,6 +91,8 @@ def form_to_dict(form: Form) -> dict[str, Any]:
     data: dict[str, Any] = {"kind": form_kind(form)}
     if isinstance(form, SingleLabel):
         data["labels"] = list(form.labels)
+    elif isinstance(form, TextPattern):
+        data["pattern"] = form.pattern
     elif isinstance(form, KeyValueLines | JsonObject):
         data["fields"] = [
             {"name": field.name, "labels": None if field.labels is None else list(field.labels)}
@@ -100,6 +116,8 @@ def form_from_dict(data: Mapping[str, Any]) -> Form:
             for item in data["fields"]
         )
         return KeyValueLines(fields) if kind == "key_value" else JsonObject(fields, data.get("schema"))
+    if kind == "pattern":
+        return TextPattern(data["pattern"])
     raise ValueError(f"Unknown form of answers: {kind!r}")
 
 
@@ -114,6 +132,8 @@ def describe_form(form: Form) -> str:
             return "Lines of the form `name: value` with " + _fields_phrase(fields) + "."
         case JsonObject(fields=fields):
             return "A JSON object with " + _fields_phrase(fields) + "."
+        case TextPattern(pattern=pattern):
+            return f"Text that matches {pattern}"
 
 
 def _fields_phrase(fields: tuple[Field, ...]) -> str:

@@ -26,11 +26,13 @@ from apps.scoring.answer_forms import (
     JsonObject,
     KeyValueLines,
     SingleLabel,
+    TextPattern,
     describe_form,
     form_from_dict,
     form_kind,
     form_to_dict,
 )
+from apps.scoring.patterns import is_found, matched_groups
 
 __all__ = [
     "LABEL_FIELD",
@@ -42,6 +44,7 @@ __all__ = [
     "KeyValueLines",
     "ParsedAnswer",
     "SingleLabel",
+    "TextPattern",
     "describe_form",
     "form_from_dict",
     "form_kind",
@@ -88,6 +91,8 @@ def parse_answer(form: Form, text: str) -> ParsedAnswer:
             return _parse_lines(form, text)
         case JsonObject():
             return _parse_json(form, text)
+        case TextPattern(pattern=pattern):
+            return _parse_pattern(pattern, text)
 
 
 def without_fence(text: str) -> str:
@@ -123,6 +128,15 @@ def _parse_label(labels: tuple[str, ...], text: str) -> ParsedAnswer:
     if label is None:
         return ParsedAnswer(None, (_not_allowed(LABEL_FIELD, text.strip()),), False)
     return ParsedAnswer({LABEL_FIELD: label}, (), text.rstrip() == label)
+
+
+def _parse_pattern(pattern: str, text: str) -> ParsedAnswer:
+    bare = without_fence(text).strip()
+    groups = matched_groups(pattern, bare)
+    if groups is None:
+        return ParsedAnswer(None, (f"It does not match {pattern}",), False)
+    strict = matched_groups(pattern, text.rstrip()) is not None
+    return ParsedAnswer(groups or {TEXT_FIELD: bare}, (), strict)
 
 
 def _parse_lines(form: KeyValueLines, text: str) -> ParsedAnswer:
@@ -204,7 +218,17 @@ def _validator(schema: str) -> Any:
     import jsonschema
 
     document = json.loads(schema)
-    return jsonschema.validators.validator_for(document)(document)
+    base = jsonschema.validators.validator_for(document)
+    extend: Any = jsonschema.validators.extend
+    return extend(base, {"pattern": _pattern_keyword})(document)
+
+
+def _pattern_keyword(validator: Any, pattern: str, instance: Any, schema: Any) -> Any:
+    """By RE2: the library's own matching can take for ever on a pattern that was made for it."""
+    import jsonschema
+
+    if isinstance(instance, str) and not is_found(pattern, instance):
+        yield jsonschema.ValidationError(f"{instance[:60]!r} does not match {pattern!r}")
 
 
 def _schema_problems(schema: str | None, data: dict[str, Any]) -> list[str]:

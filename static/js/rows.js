@@ -15,7 +15,8 @@
 
   document.addEventListener("change", (event) => {
     if (event.target.matches("#picked input[name=row]")) count();
-    if (event.target.matches("[data-bulk] [name=action]")) showFields(event.target.form);
+    const form = event.target.form;
+    if (form?.dataset.chooser === event.target.name) showFields(form);
   });
 
   document.addEventListener("keydown", (event) => {
@@ -41,16 +42,16 @@
     event.preventDefault();
   });
 
-  /** Without JavaScript all fields are there, and those of other actions are not read. */
+  /** Fields of the choice that data-chooser names. Without JavaScript all are there, and the others are not read. */
   function showFields(form) {
     for (const part of form.querySelectorAll("[data-for]")) {
-      part.hidden = !part.dataset.for.split(" ").includes(form.elements.action.value);
+      part.hidden = !part.dataset.for.split(" ").includes(form.elements[form.dataset.chooser].value);
     }
   }
 
   function start() {
     count();
-    const form = document.querySelector("form[data-bulk]");
+    const form = document.querySelector("form[data-chooser]");
     if (form) showFields(form);
   }
   document.addEventListener("htmx:after:swap", start);

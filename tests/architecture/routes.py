@@ -24,6 +24,8 @@ class Expected:
     pk: str = ""
     post_least: str = ""
     """Where posting needs more than looking: the least role for POST."""
+    body: str = ""
+    """What is sent, as JSON, by API: input that the address accepts."""
 
     def least_for(self, method: str) -> str:
         return self.post_least if method == "POST" and self.post_least else self.least
@@ -69,6 +71,9 @@ EXPECTED: dict[str, Expected] = {
     "datasets:fetch": Expected(REVIEWER, POST),
     "datasets:import": Expected(VIEWER, pk="import"),
     "datasets:mapping": Expected(REVIEWER, BOTH, pk="import"),
+    "datasets:saved_mappings": Expected(VIEWER),
+    "datasets:rename_mapping": Expected(REVIEWER, POST, pk="mapping"),
+    "datasets:delete_mapping": Expected(REVIEWER, POST, pk="mapping"),
     "datasets:commit": Expected(REVIEWER, POST, pk="import"),
     "datasets:discard": Expected(REVIEWER, POST, pk="import"),
     "datasets:check_again": Expected(REVIEWER, POST, pk="import"),
@@ -101,6 +106,7 @@ EXPECTED: dict[str, Expected] = {
     "datasets:version": Expected(VIEWER, pk="version"),
     "datasets:version_rows": Expected(VIEWER, pk="version"),
     "datasets:download": Expected(VIEWER, pk="version"),
+    "datasets:exports": Expected(VIEWER, pk="version"),
     "datasets:export": Expected(VIEWER, pk="version"),
     "datasets:export_dataset": Expected(VIEWER, pk="version"),
     "datasets:manifest": Expected(VIEWER, pk="version"),
@@ -120,6 +126,7 @@ EXPECTED: dict[str, Expected] = {
     "evaluations:index": Expected(VIEWER),
     "evaluations:create": Expected(LEAD, BOTH),
     "evaluations:preview": Expected(LEAD),
+    "evaluations:answer_form": Expected(LEAD, BOTH),
     "evaluations:upload_suite": Expected(LEAD, BOTH),
     "evaluations:add_general_suite": Expected(LEAD, POST),
     "evaluations:suite": Expected(VIEWER, pk="suite"),
@@ -134,4 +141,36 @@ EXPECTED: dict[str, Expected] = {
     "registry:variant": Expected(VIEWER, pk="variant"),
     "registry:model": Expected(VIEWER, pk="model"),
     "registry:download": Expected(VIEWER, pk="model"),
+    # --- API: each operation by itself, with an API key of the person ----------------------------------------
+    "api_home": Expected(PUBLIC),
+    "api:api-root": Expected(PUBLIC),
+    "api:openapi-json": Expected(PUBLIC),
+    "api:openapi-view": Expected(PUBLIC),
+    "api:projects": Expected(VIEWER),
+    "api:datasets": Expected(VIEWER),
+    "api:create_dataset": Expected(REVIEWER, POST, body='{"name": "By API"}'),
+    "api:dataset": Expected(VIEWER, pk="dataset"),
+    "api:upload": Expected(REVIEWER, POST),
+    "api:fetch": Expected(REVIEWER, POST, body='{"url": "https://example.org/rows.jsonl"}'),
+    "api:imports": Expected(VIEWER),
+    "api:import": Expected(VIEWER, pk="import"),
+    "api:problems": Expected(VIEWER, pk="import"),
+    "api:rejected": Expected(VIEWER, pk="import"),
+    "api:map_import": Expected(REVIEWER, POST, pk="import", body='{"preset": "chat"}'),
+    "api:commit_import": Expected(REVIEWER, POST, pk="import", body="{}"),
+    "api:discard_import": Expected(REVIEWER, POST, pk="import"),
+    "api:dataset_checks": Expected(VIEWER, pk="dataset"),
+    "api:check_dataset": Expected(REVIEWER, POST, pk="dataset"),
+    "api:version_checks": Expected(VIEWER, pk="version"),
+    "api:check_version": Expected(REVIEWER, POST, pk="version"),
+    "api:decide": Expected(
+        REVIEWER, POST, pk="finding", body='{"action": "accept", "reason": "Small on purpose"}'
+    ),
+    "api:versions": Expected(VIEWER, pk="dataset"),
+    "api:freeze": Expected(REVIEWER, POST, pk="dataset", body="{}"),
+    "api:version": Expected(VIEWER, pk="version"),
+    "api:differences": Expected(VIEWER, pk="version"),
+    "api:exports": Expected(VIEWER, pk="version"),
+    "api:export": Expected(VIEWER, pk="version"),
+    "api:manifest": Expected(VIEWER, pk="version"),
 }

@@ -1,6 +1,7 @@
 """Reports of the checks from end to end: planted faults are found, decisions are carried out and remembered."""
 
 import json
+import shutil
 from typing import Any
 
 import pytest
@@ -32,6 +33,7 @@ from apps.datasets.services import (
     row_remove,
     row_tag,
 )
+from apps.jobs.hyperparameters import recommend
 from apps.operations.models import Operation, OperationState
 from apps.operations.services import operation_cancel
 from tests.datasets.conftest import lines, row, url
@@ -363,3 +365,66 @@ def test_a_report_is_outdated_when_one_row_goes_and_an_older_one_comes_back(data
     row_bring_back(example=first, actor=people.rob)
     row_remove(example=second, actor=people.rob)
     assert not is_current(report)
+
+
+@pytest.fixture
+def too_long(dataset_of, check, project, settings, tmp_path):
+    """A dataset with two rows that are longer than the model reads, and its report."""
+    model = tmp_path / "model"
+    shutil.copytree(settings.FTPORTAL_BASE_MODEL, model)
+    configuration = json.loads((model / "config.json").read_text())
+    (model / "config.json").write_text(json.dumps(configuration | {"max_position_embeddings": 60}))
+    project.base_model = str(model)
+    project.save()
+    answer = " ".join(["and so on"] * 60)
+    rows = [row("tell me a story", f"once {answer}"), row("tell me another tale", f"long ago {answer}")]
+    dataset = dataset_of(lines(*PLAIN, *rows))
+    return dataset, check(dataset)
+
+
+def test_rows_that_training_cuts_are_kept_and_the_version_says_so(too_long, people, freeze, check):
+    dataset, report = too_long
+    finding = report.findings.get(code="too_long")
+    assert finding.item_count == 2
+    assert finding_decide(finding=finding, action="truncate", actor=people.rob) == 0
+    finding.refresh_from_db()
+    assert finding.open_count == 0
+    assert check(dataset).findings.get(code="too_long").open_count == 0, "it is not asked again"
+    version = freeze(dataset)
+    assert (version.too_long, version.row_count) == ("truncate", len(PLAIN) + 2)
+    recommended = recommend(
+        method="lora", parameters=None, context_length=60, rows=9, too_long=version.too_long
+    )
+    assert recommended["too_long"].value == "truncate"
+
+
+def test_refused_rows_block_freezing_until_they_are_cut_or_gone(
+    too_long, people, rob, project, freeze, check
+):
+    dataset, report = too_long
+    finding = report.findings.get(code="too_long")
+    finding_decide(finding=finding, action="refuse", reason="No cut answers.", actor=people.rob)
+    shares = {"train_percent": 80, "validation_percent": 10, "test_percent": 10, "seed": 42}
+    refused = rob.post(url("freeze", project, dataset.pk), shares)
+    assert refused.status_code == 409
+    assert "2 rows are longer than the model reads" in refused.content.decode()
+    assert "“No cut answers.”" in rob.get(finding.get_absolute_url()).content.decode()
+    again = check(dataset).findings.get(code="too_long")
+    assert again.open_count == 2
+    assert rob.post(url("freeze", project, dataset.pk), shares).status_code == 409, (
+        "a new report forgets nothing"
+    )
+    finding_decide(finding=again, action="truncate", items=[1], actor=people.rob)
+    assert "1 row is longer" in rob.post(url("freeze", project, dataset.pk), shares).content.decode()
+    finding_decide(finding=again, action="drop_rows", items=[2], actor=people.rob)
+    version = freeze(dataset)
+    assert (version.too_long, version.row_count) == ("truncate", len(PLAIN) + 1)
+    assert not dataset.versions.exclude(pk=version.pk).exists()
+    recorded = AuditEvent.objects.filter(action="finding.decided").values_list("data__decision", flat=True)
+    assert set(recorded) == {"refuse", "truncate", "drop_rows"}
+
+
+def test_dropped_rows_leave_no_rule_behind(too_long, people, freeze):
+    dataset, report = too_long
+    finding_decide(finding=report.findings.get(code="too_long"), action="drop_rows", actor=people.rob)
+    assert freeze(dataset).too_long == ""

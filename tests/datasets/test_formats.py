@@ -231,6 +231,25 @@ def test_a_parquet_file_that_was_cut_off_is_refused():
     assert refusal(sink.getvalue()[:-20]) == "damaged_archive"
 
 
+def test_a_long_value_that_every_row_repeats_does_not_fill_memory():
+    # 20 kB of file; all rows together hold 3 GB of text.
+    text = pyarrow.DictionaryArray.from_arrays(
+        pyarrow.array([0] * 3000, pyarrow.int32()), pyarrow.array(["a" * 1_000_000])
+    )
+    message = pyarrow.StructArray.from_arrays([text], ["content"])
+    messages = pyarrow.ListArray.from_arrays(pyarrow.array(range(3001), pyarrow.int32()), message)
+    sink = io.BytesIO()
+    parquet.write_table(pyarrow.table({"messages": messages, "text": text}), sink, store_schema=False)
+    data = sink.getvalue()
+    assert len(data) < 200_000
+    before = pyarrow.default_memory_pool().max_memory()
+    place = source(data, expansion_limit=50_000_000)
+    with pytest.raises(FileError) as error:
+        list(read_records(place, recognise(place, "bomb.parquet", limit=LIMIT), limit=LIMIT))
+    assert error.value.problem.code == "expands_too_far"
+    assert pyarrow.default_memory_pool().max_memory() - before < 300_000_000
+
+
 # --- Bombs and damage -----------------------------------------------------------------------------------------
 
 

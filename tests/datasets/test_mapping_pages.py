@@ -4,20 +4,20 @@ import csv
 import gzip
 import io
 import json
-import os
 import zipfile
-from pathlib import Path
 
 import pyarrow
 import pytest
 from pyarrow import parquet
 
+from apps.datasets.mapping import RowMapping
 from apps.datasets.models import Example, Import, ImportProblem, ImportState, SavedMapping
 from apps.datasets.selectors import version_row_payloads, version_rows_jsonl
+from apps.datasets.services import mapping_save
 from tests.datasets.conftest import as_file, lines, row, tickets, url
+from tests.datasets.intents import published_file
 
 pytestmark = pytest.mark.django_db(transaction=True)
-CLINC = Path(os.environ.get("FTPORTAL_CLINC150", Path.cwd().parent / "shared/data/clinc150/data_full.json"))
 PAIR = {"prompt": "Where is it?", "chosen": "On its way.", "rejected": "No idea."}
 
 
@@ -164,10 +164,56 @@ def test_an_export_is_imported_again_as_the_same_version(upload, commit, freeze,
     assert rob.get(url("export", project, version.pk, "preference")).status_code == 409
 
 
-@pytest.mark.skipif(not CLINC.is_file(), reason="CLINC150 is not on this machine (FTPORTAL_CLINC150)")
+HOSTILE = ["=1+1", "+1", "-1", "@SUM(A1)", "\tx", "'quoted'", "plain"]
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_a_table_that_was_exported_is_imported_again_as_the_same_version(
+    upload, commit, freeze, rob, project, kind
+):
+    odd = b'{ "messages":[{"role":"user","content":"a\\u00e9, \\"b\\""},{"role":"assistant","content":"b"}],"n":1.50}\n'
+    pair = row("Which?", "This.", rejected=[{"role": "assistant", "content": "That."}])
+    rows = lines(*(row(text, f"{text} said") for text in HOSTILE), pair)
+    dataset = commit(upload(odd + rows + tickets(30))).dataset
+    commit(
+        upload(
+            b"text,label\nHello,greet\nBye,leave\n", name="more.csv", dataset=dataset,
+            preset="template", prompt="{{text}}", answer="{{label}}",
+        )
+    )  # fmt: skip
+    version = freeze(dataset)
+    content = rob.get(url("export", project, version.pk, kind)).getvalue()
+
+    rob.post(url("upload", project), {"file": as_file(content, f"again.{kind}")})
+    page = rob.get(url("mapping", project, Import.objects.order_by("-pk")[0].pk))
+    assert page.context["form"]["preset"].value() == "line"
+    again = commit(upload(content, name=f"again2.{kind}", preset="line", part_row="row", split="split"))
+    assert (again.problem_count, again.added_count) == (0, version.row_count)
+    copy = freeze(again.dataset, keeps_splits="on", seed=7)
+    assert copy.manifest_hash == version.manifest_hash
+
+
+def test_no_cell_of_a_table_runs_as_a_formula_and_each_can_be_read_back(dataset_of, freeze, rob, project):
+    version = freeze(dataset_of(lines(*(row(text, f"{text} said") for text in HOSTILE))))
+    text = rob.get(url("export", project, version.pk, "csv")).getvalue().decode()
+    found = list(csv.DictReader(io.StringIO(text, newline="")))
+    cells = [each[name] for each in found for name in ("prompt", "answer")]
+    # The characters that OWASP's page "CSV Injection" names.
+    assert not [cell for cell in cells if cell.startswith(("=", "+", "-", "@", "\t", "\r"))]
+    assert [each["prompt"].removeprefix("'") for each in found] == HOSTILE
+
+
+def test_a_column_without_lines_is_reported_row_by_row(upload):
+    good = json.dumps(row("a", "b")).replace('"', '""')
+    table = f'split,row\ntrain,"{good}"\ntest,{{}}\ntest,nothing\n'.encode()
+    record = upload(table, name="rows.csv", preset="line", part_row="row", split="split")
+    assert (record.row_count, record.problem_count) == (1, 2)
+    assert set(record.problem_counts) == {"no_messages", "not_json"}
+
+
 def test_clinc150_is_imported_as_it_is_published(upload, commit):
     record = upload(
-        CLINC.read_bytes(),
+        published_file(),
         name="data_full.json",
         preset="template",
         prompt="{{1}}",
@@ -181,3 +227,20 @@ def test_clinc150_is_imported_as_it_is_published(upload, commit):
     assert counts == {"train": 15_100, "validation": 3_100, "test": 5_500}
     answers = Example.objects.values_list("payload__messages__1__content", flat=True).distinct()
     assert answers.count() == 151
+
+
+def test_kept_mappings_are_renamed_and_deleted(rob, vic, project, people):
+    first, second = (
+        mapping_save(project=project, name=name, mapping=RowMapping("chat"), actor=people.rob)
+        for name in ("Tickets", "Chats")
+    )
+    page = url("saved_mappings", project)
+    assert "Tickets" in vic.get(page).content.decode()
+    assert "Rename" not in vic.get(page).content.decode()
+    assert rob.post(url("rename_mapping", project, first.pk), {"name": " Mails "}).status_code == 302
+    taken = rob.post(url("rename_mapping", project, second.pk), {"name": "Mails"})
+    assert taken.status_code == 409
+    assert rob.post(url("rename_mapping", project, second.pk), {"name": " "}).status_code == 400
+    assert rob.post(url("delete_mapping", project, second.pk)).status_code == 302
+    assert list(SavedMapping.objects.values_list("name", flat=True)) == ["Mails"]
+    assert rob.post(url("delete_mapping", project, second.pk)).status_code == 404

@@ -1,12 +1,18 @@
 """A file that comes in pieces, as static/js/upload_pieces.js sends them."""
 
 import json
+from datetime import timedelta
 
 import pytest
+from django.utils import timezone
 
 from apps.artifacts.models import Blob
 from apps.artifacts.storage import blob_read
+from apps.audit.models import AuditEvent
 from apps.datasets.models import Import, ImportState, Upload
+from apps.datasets.services import dataset_create
+from apps.datasets.services.uploads import KEPT_DAYS
+from apps.datasets.tasks import remove_abandoned_uploads
 from apps.operations.models import OperationState
 from tests.datasets.conftest import lines, row, url
 
@@ -72,3 +78,15 @@ def test_uploads_of_others_are_not_touched_and_limits_hold(rob, project, people,
     assert begin(rob, project, size=1001, name="other").status_code == 400
     assert begin(rob, project, size="many").status_code == 400
     assert json.loads(begin(rob, project, size=1000).content)["received"] == 0
+
+
+def test_what_nobody_goes_on_with_is_removed_after_a_week(rob, project, people):
+    old, waited_for, recent = (begin(rob, project, name=name).json()["upload"] for name in ("a", "b", "c"))
+    Upload.objects.exclude(pk=recent).update(updated_at=timezone.now() - timedelta(days=KEPT_DAYS, minutes=1))
+    dataset = dataset_create(project=project, name="Waiting", actor=people.rob)
+    Import.objects.create(dataset=dataset, upload_id=waited_for, state=ImportState.FETCHING, file_name="b")
+    remove_abandoned_uploads()
+    assert set(Upload.objects.values_list("pk", flat=True)) == {waited_for, recent}
+    assert Blob.objects.count() == 2, "its pieces are gone"
+    remove_abandoned_uploads()
+    assert AuditEvent.objects.filter(action="upload.abandoned", target_id=str(old)).count() == 1

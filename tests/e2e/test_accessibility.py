@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, ViewportSize, expect
 
+from tests.e2e.data_places import NAMES, data_places
 from tests.e2e.screens import SignIn
 from tests.integration.main_job import Work, new_project
 from tests.integration.rows import distinct_tickets, general_items, jsonl, row
@@ -155,6 +156,27 @@ def test_every_page_is_accessible(member: Page, places: dict[str, str], name: st
     assert response is not None
     assert response.status == 200
     assert_accessible(member)
+
+
+@pytest.fixture(scope="session")
+def places_of_data(together: Together) -> dict[str, str]:
+    return data_places(new_project(together, "Data that went through everything"))
+
+
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("name", NAMES)
+def test_every_page_about_data_is_accessible(member: Page, places_of_data: dict[str, str], name: str):
+    assert set(places_of_data) == set(NAMES)
+    response = member.goto(places_of_data[name])
+    assert response is not None
+    assert response.status == 200
+    assert_accessible(member)
+
+
+def test_the_page_of_the_api_is_drawn_without_a_violation_of_the_policy(member: Page):
+    member.goto("/api/docs")
+    expect(member.get_by_role("heading", name="ftportal")).to_be_visible()
+    expect(member.locator(".opblock")).not_to_have_count(0)
 
 
 def test_a_missing_page_is_accessible(member: Page, watch: Any, places: dict[str, str]):

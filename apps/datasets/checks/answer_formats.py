@@ -1,6 +1,5 @@
 """Answers that are not in the form that the project declares, or that nearly all of them share."""
 
-import re
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
@@ -43,9 +42,3 @@ def format_findings(
             actions=(DROP_ROWS, ACCEPT),
         )
     ]
-
-
-def regex_reader(pattern: str) -> Reader:
-    """For a form that is declared as a regular expression over the whole answer."""
-    compiled = re.compile(pattern)
-    return lambda answer: "" if compiled.fullmatch(answer.strip()) else f"It does not match {pattern}."

@@ -10,12 +10,14 @@ from apps.core.formatting import format_number
 PROBLEM, ATTENTION, INFO = "problem", "attention", "info"
 SEVERITIES = (PROBLEM, ATTENTION, INFO)
 
-DROP_ROWS, DROP_REPEATS, DROP_TRAIN, MASK, PLACEHOLDER, ACCEPT = (
+DROP_ROWS, DROP_REPEATS, DROP_TRAIN, MASK, PLACEHOLDER, TRUNCATE, REFUSE, ACCEPT = (
     "drop_rows",
     "drop_repeats",
     "drop_train",
     "mask",
     "placeholder",
+    "truncate",
+    "refuse",
     "accept",
 )
 

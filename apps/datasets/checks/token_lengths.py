@@ -9,6 +9,8 @@ from apps.datasets.checks.results import (
     DROP_ROWS,
     INFO,
     PROBLEM,
+    REFUSE,
+    TRUNCATE,
     Found,
     Item,
     Row,
@@ -18,6 +20,12 @@ from apps.datasets.checks.results import (
 
 if TYPE_CHECKING:
     from apps.datasets.checks.facts import Facts
+
+ACTIONS = {
+    "too_long": (DROP_ROWS, TRUNCATE, REFUSE, ACCEPT),
+    "answer_lost": (DROP_ROWS, REFUSE, ACCEPT),
+}
+"""Cutting does not help where the question alone fills the model."""
 
 
 def token_findings(facts: "Facts", *, limit: int | None, unknown_because: str = "") -> list[Found]:
@@ -71,7 +79,7 @@ def token_findings(facts: "Facts", *, limit: int | None, unknown_because: str = 
             "{} longer than the model reads",
             f"Over {format_number(limit or 0)} tokens: the end of the answer is cut, and the model learns to stop in"
             " the middle."
-            " Drop them, or accept and choose in the training job whether to leave out, cut or refuse.",
+            " Drop them, let training cut them, or refuse: then nothing is frozen before they are shorter or gone.",
         ),
         (
             refused,
@@ -92,7 +100,7 @@ def token_findings(facts: "Facts", *, limit: int | None, unknown_because: str = 
                 Item(item_key(code, [facts.content[i], limit]), (Row(i, _note(facts.tokens[i])),))
                 for i in rows
             ],
-            actions=(DROP_ROWS, ACCEPT),
+            actions=ACTIONS.get(code, (DROP_ROWS, ACCEPT)),
             evidence={"limit": limit},
         )
         for rows, code, severity, title, detail in kinds

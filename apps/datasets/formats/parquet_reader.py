@@ -16,6 +16,8 @@ from apps.datasets.problems import RowProblem, line_too_long
 
 BATCH_BYTES = 4_000_000
 BATCH_ROWS = 1000
+BATCH_MEMORY = 64_000_000
+"""What the texts of a batch may take in memory."""
 
 
 def read_parquet(source: Source, compression: str, *, limit: int) -> Iterator[Record]:
@@ -61,7 +63,7 @@ def _rows(source: Source, compression: str, limit: int) -> Iterator[Record]:
             )
         rows_a_batch = max(1, min(BATCH_ROWS, BATCH_BYTES * metadata.num_rows // max(unpacked, 1)))
         number, written = 0, 0
-        for batch in file.iter_batches(batch_size=rows_a_batch):
+        for batch in _batches(raw_file, file, rows_a_batch):
             for value in batch.to_pylist():
                 number += 1
                 record = _record(number, value, limit, source.size * number // metadata.num_rows)
@@ -75,6 +77,52 @@ def _rows(source: Source, compression: str, limit: int) -> Iterator[Record]:
                         )
                     )
                 yield record
+
+
+def _batches(raw_file: Any, file: Any, most_rows: int) -> Iterator[Any]:
+    """Batches that stay small however often a long value repeats.
+
+    A dictionary holds each different value once, so a megabyte that stands in every row costs the file nothing, and a
+    batch a megabyte a row. The dictionaries of a row group are looked at first; they say how many rows fit.
+    """
+    from pyarrow import parquet
+
+    schema = file.schema
+    texts = [
+        schema.column(index).path
+        for index in range(len(schema))
+        if schema.column(index).physical_type == "BYTE_ARRAY"
+    ]
+    probe = parquet.ParquetFile(raw_file, read_dictionary=texts, pre_buffer=False)
+    for group in range(file.metadata.num_row_groups):
+        widest = _delta_bytes(file.metadata.row_group(group))
+        for first in probe.iter_batches(batch_size=1, row_groups=[group]):
+            widest += sum(_widest(column) for column in first.columns)
+            break
+        rows = max(1, min(most_rows, BATCH_MEMORY // max(widest, 1)))
+        yield from file.iter_batches(batch_size=rows, row_groups=[group])
+
+
+def _delta_bytes(group: Any) -> int:
+    """Of columns whose values repeat the start of the one before: what a value may grow to."""
+    columns = (group.column(index) for index in range(group.num_columns))
+    return sum(column.total_uncompressed_size for column in columns if "DELTA_BYTE_ARRAY" in column.encodings)
+
+
+def _widest(array: Any) -> int:
+    """Bytes of the longest value in any dictionary inside the array."""
+    import pyarrow
+    from pyarrow import compute
+
+    if isinstance(array, pyarrow.DictionaryArray):
+        return compute.max(compute.binary_length(array.dictionary)).as_py() or 0
+    if isinstance(array, pyarrow.StructArray):
+        return sum(_widest(array.field(index)) for index in range(array.type.num_fields))
+    if isinstance(array, pyarrow.MapArray):
+        return _widest(array.keys) + _widest(array.items)
+    if isinstance(array, pyarrow.ListArray | pyarrow.LargeListArray | pyarrow.FixedSizeListArray):
+        return _widest(array.values)
+    return 0
 
 
 def _record(number: int, value: dict[str, Any], limit: int, end: int) -> Record:

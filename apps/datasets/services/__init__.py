@@ -52,8 +52,14 @@ from apps.datasets.services.rows import (
     row_remove,
     row_tag,
 )
-from apps.datasets.services.saved_mappings import mapping_save
-from apps.datasets.services.uploads import PIECE_BYTES, upload_begin, upload_receive
+from apps.datasets.services.saved_mappings import mapping_delete, mapping_rename, mapping_save
+from apps.datasets.services.uploads import (
+    PIECE_BYTES,
+    upload_begin,
+    upload_receive,
+    upload_refuse_too_large,
+    uploads_remove_abandoned,
+)
 from apps.datasets.services.version_diffing import version_diff
 from apps.datasets.services.version_freezing import version_freeze, version_freeze_stopped
 from apps.datasets.services.versions import version_delete, version_freeze_again, version_freeze_request
@@ -96,6 +102,8 @@ __all__ = [
     "import_map",
     "import_rejected_rows",
     "import_upload",
+    "mapping_delete",
+    "mapping_rename",
     "mapping_save",
     "merge_request",
     "rejected_file_name",
@@ -108,6 +116,8 @@ __all__ = [
     "trash_empty",
     "upload_begin",
     "upload_receive",
+    "upload_refuse_too_large",
+    "uploads_remove_abandoned",
     "version_delete",
     "version_diff",
     "version_freeze",

@@ -23,6 +23,8 @@ from apps.datasets.checks.results import (
     DROP_TRAIN,
     MASK,
     PLACEHOLDER,
+    REFUSE,
+    TRUNCATE,
 )
 from apps.datasets.models import (
     CheckReport,
@@ -34,7 +36,7 @@ from apps.datasets.models import (
     Version,
     VersionState,
 )
-from apps.datasets.selectors_checks import blocking_findings, latest_report
+from apps.datasets.selectors_checks import blocking_findings, latest_report, refused_row_count
 from apps.datasets.services.bulk_edits import clean_rows
 from apps.operations.services import operation_start
 
@@ -80,6 +82,18 @@ def refuse_undecided_leakage(dataset: Dataset) -> None:
         )
 
 
+def refuse_refused_rows(dataset: Dataset) -> None:
+    """Raise `ConflictError` while rows stand that somebody refused for their length."""
+    count = refused_row_count(dataset)
+    if count:
+        rows = "1 row is" if count == 1 else f"{count:,} rows are"
+        raise ConflictError(
+            f"{rows} longer than the model reads, and it was decided to refuse such rows. Shorten or drop them, or"
+            " open the finding in the checks and let training cut them.",
+            code="refused_rows",
+        )
+
+
 def finding_decide(
     *, finding: Finding, action: str, reason: str = "", items: Sequence[int] | None = None, actor: User
 ) -> int:
@@ -109,35 +123,45 @@ def finding_decide(
         decided = rows.values("item").distinct().count()
         if not decided:
             raise ConflictError("These were decided in the meantime. Reload the page to see how.")
+        if action == REFUSE:  # they stay open: somebody must still shorten, drop or cut them
+            _remember(dataset, current, action=action, reason=reason, items=items, actor=actor)
+            _record(report, current, action=action, reason=reason, items=decided, rows=0, actor=actor)
+            return 0
         changed = _change_rows(dataset, current, rows, action=action, reason=reason, actor=actor)
         _remember(dataset, current, action=action, reason=reason, items=items, actor=actor)
         rows.update(decided=action)
         Finding.objects.filter(pk=current.pk).update(open_count=F("open_count") - decided)
         _count_open(report)
-        record(
-            workspace=report.dataset.project.workspace,
-            actor=actor,
-            action="finding.decided",
-            target=dataset,
-            data={
-                "finding": current.title,
-                "code": current.code,
-                "decision": action,
-                "reason": reason,
-                "items": decided,
-                "rows": changed,
-                "version": report.version.number if report.version else None,
-            },
-        )
+        _record(report, current, action=action, reason=reason, items=decided, rows=changed, actor=actor)
     return changed
+
+
+def _record(
+    report: CheckReport, finding: Finding, *, action: str, reason: str, items: int, rows: int, actor: User
+) -> None:
+    record(
+        workspace=report.dataset.project.workspace,
+        actor=actor,
+        action="finding.decided",
+        target=report.dataset,
+        data={
+            "finding": finding.title,
+            "code": finding.code,
+            "decision": action,
+            "reason": reason,
+            "items": items,
+            "rows": rows,
+            "version": report.version.number if report.version else None,
+        },
+    )
 
 
 def _remember(
     dataset: Dataset, finding: Finding, *, action: str, reason: str, items: Sequence[int] | None, actor: User
 ) -> None:
     statement = """
-        INSERT INTO datasets_decision (dataset_id, key, code, title, action, reason, actor_id, created_at)
-        SELECT DISTINCT %s::bigint, key, %s, %s, %s, %s, %s::bigint, now() FROM datasets_findingrow
+        INSERT INTO datasets_decision (dataset_id, key, code, title, action, rule, reason, actor_id, created_at)
+        SELECT DISTINCT %s::bigint, key, %s, %s, %s, %s, %s, %s::bigint, now() FROM datasets_findingrow
         WHERE finding_id = %s AND decided = '' AND (%s::int[] IS NULL OR item = ANY(%s::int[]))
     """
     chosen = None if items is None else list(items)
@@ -145,7 +169,8 @@ def _remember(
         dataset.pk,
         finding.code,
         finding.title,
-        action,
+        ACCEPT if action == TRUNCATE else action,  # what is accepted is not asked again
+        TRUNCATE if action == TRUNCATE else "",
         reason,
         actor.pk,
         finding.pk,
@@ -171,7 +196,7 @@ def _count_open(report: CheckReport) -> None:
 def _change_rows(
     dataset: Dataset, finding: Finding, rows: Any, *, action: str, reason: str, actor: User
 ) -> int:
-    if action == ACCEPT:
+    if action in (ACCEPT, TRUNCATE):
         return 0
     edit = None
     if action not in DROPS:
@@ -242,6 +267,8 @@ ACTIONS: dict[str, tuple[str, Callable[[int], str]]] = {
     DROP_TRAIN: ("Drop on the training side", lambda n: f"{n:,} rows are dropped on the training side."),
     MASK: ("Mask", lambda n: f"{n:,} rows are masked."),
     PLACEHOLDER: ("Put placeholders", lambda n: f"{n:,} rows have placeholders now."),
+    TRUNCATE: ("Cut in training", lambda n: "Kept. Training on the next version cuts them at the end."),
+    REFUSE: ("Refuse", lambda n: "Refused: nothing is frozen before these rows are shorter, cut or gone."),
     ACCEPT: ("Accept", lambda n: "Accepted. Later reports will not ask again."),
 }
 """What the button says, and what is said afterwards with the number of rows."""

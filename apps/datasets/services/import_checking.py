@@ -108,7 +108,7 @@ def _batches(import_record: Import) -> Iterator[_Batch]:
         else:
             found = row_of(record, mapping)
             if isinstance(found, MappedRow):
-                batch.rows.append((record.number, record.raw, found))
+                batch.rows.append((record.number, record.raw if found.line is None else found.line, found))
             else:
                 batch.problems.append((record, found))
         if batch.is_full:

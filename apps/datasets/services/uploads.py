@@ -4,10 +4,12 @@ from datetime import timedelta
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
 from apps.accounts.models import User
 from apps.artifacts.storage import blob_append, blob_begin
+from apps.audit.services import record
 from apps.core.errors import ConflictError, PortalError
 from apps.core.formatting import format_bytes
 from apps.datasets.models import Import, Upload
@@ -15,6 +17,21 @@ from apps.projects.models import Project
 
 PIECE_BYTES = 2 * 1024 * 1024
 KEPT_DAYS = 7
+FORM_OVERHEAD = 64 * 1024
+"""What a form may add to the size of its file."""
+
+
+def upload_refuse_too_large(content_length: str | None) -> None:
+    """Raise `PortalError` for a request whose file is over the limit, before it is read."""
+    length = int(content_length) if content_length and content_length.isdigit() else 0
+    if length > settings.FTPORTAL_UPLOAD_LIMIT + FORM_OVERHEAD:
+        error = PortalError(
+            f"The file is larger than {format_bytes(settings.FTPORTAL_UPLOAD_LIMIT)}. Split it and import the parts"
+            " into one dataset.",
+            code="too_large",
+        )
+        error.status = 413
+        raise error
 
 
 def upload_begin(*, project: Project, file_name: str, size: int, modified: str, actor: User) -> Upload:
@@ -25,7 +42,6 @@ def upload_begin(*, project: Project, file_name: str, size: int, modified: str, 
             " one dataset.",
             code="too_large",
         )
-    _remove_abandoned(project)
     known = {
         "project": project,
         "created_by": actor,
@@ -58,14 +74,27 @@ def upload_receive(*, upload: Upload, offset: int, data: bytes) -> Upload:
     return locked
 
 
-def _remove_abandoned(project: Project) -> None:
-    """What nobody went on with for a week, and no import waits for."""
-    old = Upload.objects.filter(project=project, updated_at__lt=timezone.now() - timedelta(days=KEPT_DAYS))
-    for upload in old.exclude(pk__in=Import.objects.exclude(upload=None).values("upload")).select_related(
-        "blob"
-    ):
+def uploads_remove_abandoned() -> int:
+    """Remove what nobody went on with for a week and no import waits for; how many files that were."""
+    old = Upload.objects.filter(updated_at__lt=timezone.now() - timedelta(days=KEPT_DAYS))
+    waited_for = Import.objects.filter(upload=OuterRef("pk"))
+    removed = 0
+    for pk in list(old.exclude(Exists(waited_for)).values_list("pk", flat=True)):
         with transaction.atomic():
+            # Somebody may go on with it at this very moment: then it is left.
+            upload = old.select_for_update(skip_locked=True).filter(pk=pk).first()
+            if upload is None or Import.objects.filter(upload=upload).exists():
+                continue
+            record(
+                workspace=upload.project.workspace,
+                actor=None,
+                action="upload.abandoned",
+                target=upload,
+                data={"received": upload.received, "size": upload.size},
+            )
             blob = upload.blob
             upload.delete()
             if blob.sha256 is None:
                 blob.delete()
+            removed += 1
+    return removed

@@ -7,10 +7,10 @@ sides is matched by content, so that rows which were removed and imported again 
 from typing import Any
 
 from django.db import connection, transaction
-from django.db.models import Max
 
 from apps.core.errors import ConflictError, PortalError
-from apps.datasets.models import Change, Dataset, Import, Version, VersionDiff, VersionState
+from apps.datasets.models import Version, VersionDiff, VersionState
+from apps.datasets.selectors_checks import head_mark
 
 _OF_VERSION = "SELECT example_id, position, split FROM datasets_versionrow WHERE version_id = %s"
 _OF_HEAD = """
@@ -92,7 +92,7 @@ def version_diff(*, before: Version, after: Version | None) -> VersionDiff:
     with transaction.atomic():
         # Two people who ask at once: the second waits for the answer of the first.
         Version.objects.select_for_update(of=("self",)).get(pk=before.pk)
-        stamp = "" if after is not None else head_stamp(before.dataset)
+        stamp = "" if after is not None else head_mark(before.dataset)
         found = known.first()
         if found is not None and found.stamp == stamp:
             return found
@@ -100,14 +100,6 @@ def version_diff(*, before: Version, after: Version | None) -> VersionDiff:
             found.delete()
         _work_out(before, after, stamp)
     return known.get()
-
-
-def head_stamp(dataset: Dataset) -> str:
-    """Another one whenever rows were added, removed or changed."""
-    changed = Change.objects.filter(dataset=dataset).aggregate(last=Max("updated_at"))["last"]
-    imported = Import.objects.filter(dataset=dataset).aggregate(last=Max("committed_at"))["last"]
-    current = Dataset.with_deleted.values_list("example_count", "updated_at").get(pk=dataset.pk)
-    return f"{current[0]} {current[1]:%s.%f} {changed or '-'} {imported or '-'}"
 
 
 def _work_out(before: Version, after: Version | None, stamp: str) -> None:

@@ -23,8 +23,9 @@ from apps.datasets.chat_rows import answer_of, rejected_of
 from apps.datasets.groups import group_of
 from apps.datasets.manifest import ManifestRow, manifest_hash
 from apps.datasets.models import ExampleFacts, Version, VersionState
+from apps.datasets.provider_formats import features_of
 from apps.datasets.selectors import head_of, tested_rows_of
-from apps.datasets.selectors_checks import clusters_for_freezing
+from apps.datasets.selectors_checks import clusters_for_freezing, length_rule
 from apps.datasets.services.apart import reporting_apart
 from apps.datasets.services.check_facts import token_lengths
 from apps.datasets.splits import SPLITS, SplitResult, SplitRow, assign_splits
@@ -53,6 +54,7 @@ class _Rows:
     clusters: dict[int, str] = field(default_factory=dict)
     """Example -> the cluster of nearly the same questions that it is in, where the checks know it."""
     preference_pairs: int = 0
+    features: Counter[str] = field(default_factory=Counter)
     sources: Counter[int | None] = field(default_factory=Counter)
     edited: int = 0
 
@@ -174,6 +176,7 @@ def _take(
         rows.characters.append(sum(len(message.get("content") or "") for message in messages))
         rows.turns.append(sum(message["role"] == "assistant" for message in messages))
         rows.preference_pairs += rejected_of(payload) is not None
+        rows.features[features_of(payload)] += 1
         first = messages[0]
         rows.system_prompts.add(hash(first["content"]) if first["role"] in ("system", "developer") else 0)
         if pk not in counted:
@@ -230,6 +233,7 @@ def _close(version: Version, rows: _Rows, result: SplitResult, progress: Progres
         manifest_hash=identity,
         statistics=_statistics(rows, result, why_unknown),
         tokenizer="" if why_unknown else version.dataset.project.base_model,
+        too_long=length_rule(version.dataset),
         row_count=len(rows),
         train_count=sizes["train"],
         validation_count=sizes["validation"],
@@ -269,6 +273,7 @@ def _statistics(rows: _Rows, result: SplitResult, why_unknown: str) -> dict[str,
         "duplicates": duplicate_groups([row.content_hash for row in rows.split_rows], rows.ids),
         "ngrams": frequent_ngrams(Counter(row.answer for row in rows.split_rows)),
         "origin": rows.origin,
+        "features": dict(rows.features),
         "groups": len({row.group for row in rows.split_rows if row.group}),
         "rows_in_groups": sum(1 for row in rows.split_rows if row.group),
         "clusters": len({row.cluster for row in rows.split_rows if row.cluster}),

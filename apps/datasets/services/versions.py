@@ -8,7 +8,7 @@ from apps.core.errors import ConflictError, PortalError
 from apps.core.states import transition
 from apps.datasets.models import Dataset, Version, VersionState
 from apps.datasets.selectors import next_version_number
-from apps.datasets.services.checks import refuse_undecided_leakage
+from apps.datasets.services.checks import refuse_refused_rows, refuse_undecided_leakage
 from apps.operations.services import operation_start
 
 FREEZE_KIND = "datasets.freeze_version"
@@ -39,6 +39,7 @@ def version_freeze_request(
         if not locked.example_count:
             raise ConflictError("The dataset has no rows yet. Import a file first.")
         refuse_undecided_leakage(dataset)
+        refuse_refused_rows(dataset)
         next_number = next_version_number(locked)
         if number is not None and number != next_number:
             raise ConflictError(
@@ -66,6 +67,7 @@ def version_freeze_again(*, version: Version, actor: User) -> None:
     if version.state != VersionState.FAILED:
         raise ConflictError(f"{version} is not failed. Reload the page.")
     refuse_undecided_leakage(version.dataset)
+    refuse_refused_rows(version.dataset)
     with transaction.atomic():
         transition(version, VersionState.FREEZING, error="")
         _start(version, actor)

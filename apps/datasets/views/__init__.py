@@ -23,7 +23,7 @@ from apps.datasets.views.imports import (
     report,
     upload,
 )
-from apps.datasets.views.mapping import mapping
+from apps.datasets.views.mapping import delete_mapping, mapping, rename_mapping, saved_mappings
 from apps.datasets.views.rows import add_row, bring_back_row, edit_row, example, remove_row, tag_row
 from apps.datasets.views.uploads import begin_upload, upload_piece
 from apps.datasets.views.versions import (
@@ -31,6 +31,7 @@ from apps.datasets.views.versions import (
     download,
     export,
     export_dataset,
+    exports,
     freeze,
     freeze_again,
     manifest,
@@ -69,12 +70,16 @@ __all__ = [
     "finding",
     "export",
     "export_dataset",
+    "exports",
     "fetch",
     "freeze",
     "freeze_again",
     "index",
     "manifest",
+    "delete_mapping",
     "mapping",
+    "rename_mapping",
+    "saved_mappings",
     "original_file",
     "rejected_lines",
     "report",

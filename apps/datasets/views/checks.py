@@ -13,7 +13,7 @@ from apps.accounts.permissions import Permission
 from apps.core.http import render_partial
 from apps.datasets.checks.personal.detection import hits_in
 from apps.datasets.checks.personal.hits import KINDS
-from apps.datasets.checks.results import ACCEPT
+from apps.datasets.checks.results import ACCEPT, REFUSE
 from apps.datasets.checks.size import meter_of
 from apps.datasets.checks.texts import parts_of, strings_in
 from apps.datasets.models import (
@@ -137,7 +137,7 @@ def finding(request: ProjectRequest, pk: int) -> HttpResponse:
         return _decide(request, found)
     dataset, report = found.report.dataset, found.report
     page = finding_rows_page(found, request.GET)
-    decisions = decisions_by_key(dataset, (row.key for row in page.rows if row.decided))
+    decisions = decisions_by_key(dataset, (row.key for row in page.rows))
     shown = _shown(found, report)
     context = {
         "finding": found,
@@ -179,6 +179,12 @@ def _rows(found: Finding, rows: list[FindingRow], decisions: dict[str, Decision]
     for row in rows:
         payload = msgspec.json.decode(row.example.chat_line) if row.example else {}
         parts = parts_of(payload)
+        decision = decisions.get(row.key)
+        if decision is not None and not row.decided and decision.action != REFUSE:
+            decision = None  # of an earlier form of the row
+        done = row.decided or (REFUSE if decision else "")
+        if decision is not None and decision.rule:
+            done = decision.rule
         shown.append(
             {
                 "row": row,
@@ -187,8 +193,8 @@ def _rows(found: Finding, rows: list[FindingRow], decisions: dict[str, Decision]
                 "answered": parts.answer[:EXCERPT],
                 "hits": _hits(payload, found.code) if found.code in KINDS else [],
                 "is_gone": row.example is not None and row.example.removed_at is not None,
-                "decision": decisions.get(row.key) if row.decided else None,
-                "action": ACTIONS[row.decided][0] if row.decided in ACTIONS else "",
+                "decision": decision,
+                "action": ACTIONS[done][0] if done in ACTIONS else "",
             }
         )
         previous = row.item

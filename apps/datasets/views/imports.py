@@ -15,7 +15,6 @@ from apps.accounts.permissions import Permission
 from apps.artifacts.storage import blob_read
 from apps.core.allowed_directory import files_below
 from apps.core.errors import PortalError
-from apps.core.formatting import format_bytes
 from apps.core.http import render_partial, stream_download
 from apps.datasets.formats import Reading
 from apps.datasets.forms import CommitForm, FetchForm, UploadForm
@@ -36,6 +35,7 @@ from apps.datasets.services import (
     import_rejected_rows,
     import_upload,
     rejected_file_name,
+    upload_refuse_too_large,
 )
 from apps.datasets.views.datasets import data_crumbs, sample_file
 from apps.operations.selectors import latest_operation_for
@@ -43,14 +43,12 @@ from apps.projects.access import ProjectRequest, project_view
 
 PREVIEW_ROWS = 3
 PREVIEW_BYTES = 20_000
-UPLOAD_OVERHEAD = 64 * 1024
-"""What a form may add to the size of its file."""
 
 
 @project_view(Permission.EDIT_DATA, methods=("GET", "POST"))
 def upload(request: ProjectRequest) -> HttpResponse:
     """Choose a file; it is stored as a stream and checked in the background."""
-    _refuse_too_large(request)
+    upload_refuse_too_large(request.META.get("CONTENT_LENGTH"))
     data, files = (request.POST, request.FILES) if request.method == "POST" else (None, None)
     form = UploadForm(
         data,
@@ -124,18 +122,6 @@ def place_of(record: Import) -> str:
     if record.state == ImportState.UNMAPPED:
         return reverse("datasets:mapping", args=[project.workspace.slug, project.slug, record.pk])
     return record.get_absolute_url()
-
-
-def _refuse_too_large(request: ProjectRequest) -> None:
-    length = request.META.get("CONTENT_LENGTH") or "0"
-    if int(length) > settings.FTPORTAL_UPLOAD_LIMIT + UPLOAD_OVERHEAD:
-        error = PortalError(
-            f"The file is larger than {format_bytes(settings.FTPORTAL_UPLOAD_LIMIT)}. Split it and import the parts"
-            " into one dataset.",
-            code="too_large",
-        )
-        error.status = 413
-        raise error
 
 
 @project_view(Permission.VIEW)

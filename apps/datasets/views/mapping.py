@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 from typing import Any
 
+from django.contrib import messages
 from django.http import HttpResponse
-from django.shortcuts import get_object_or_404, redirect
+from django.shortcuts import get_object_or_404, redirect, render
 
 from apps.accounts.permissions import Permission
 from apps.core.http import render_partial
@@ -13,11 +14,11 @@ from apps.datasets.formats import Reading, Record
 from apps.datasets.forms import MappingForm
 from apps.datasets.import_files import ROWS_LOOKED_AT, columns_in, first_records, mapping_of
 from apps.datasets.mapping import MappedRow, RowMapping, row_of
-from apps.datasets.models import Import
+from apps.datasets.models import Import, SavedMapping
 from apps.datasets.presets import PRESETS, Suggestion, split_column, suggest, suggested_mapping
 from apps.datasets.problems import RowProblem
 from apps.datasets.selectors import imports_of, saved_mappings_of
-from apps.datasets.services import MAPPABLE, import_map, mapping_save
+from apps.datasets.services import MAPPABLE, import_map, mapping_delete, mapping_rename, mapping_save
 from apps.datasets.views.datasets import data_crumbs
 from apps.projects.access import ProjectRequest, project_view
 
@@ -123,3 +124,39 @@ def _shapes(suggestion: Suggestion) -> list[dict[str, Any]]:
         {"label": PRESETS[shape].label if shape else "no known shape", "count": count}
         for shape, count in counts
     ]
+
+
+@project_view(Permission.VIEW)
+def saved_mappings(request: ProjectRequest) -> HttpResponse:
+    """The mappings that the project keeps, to rename and delete."""
+    context = {
+        "saved": [
+            {
+                "mapping": each,
+                "preset": PRESETS[each.mapping["preset"]].label,
+                "columns": sorted(RowMapping.from_json(each.mapping).columns),
+            }
+            for each in saved_mappings_of(request.project).select_related("created_by")
+        ],
+        "breadcrumbs": data_crumbs(request, ("Kept mappings", "")),
+    }
+    return render(request, "datasets/saved_mappings.html", context)
+
+
+@project_view(Permission.EDIT_DATA, methods=("POST",))
+def rename_mapping(request: ProjectRequest, pk: int) -> HttpResponse:
+    found = _saved(request, pk)
+    mapping_rename(saved=found, name=request.POST.get("name", ""), actor=request.user)
+    return redirect("datasets:saved_mappings", request.workspace.slug, request.project.slug)
+
+
+@project_view(Permission.EDIT_DATA, methods=("POST",))
+def delete_mapping(request: ProjectRequest, pk: int) -> HttpResponse:
+    found = _saved(request, pk)
+    mapping_delete(saved=found, actor=request.user)
+    messages.success(request, f"The mapping “{found.name}” is deleted. What was imported by it stays.")
+    return redirect("datasets:saved_mappings", request.workspace.slug, request.project.slug)
+
+
+def _saved(request: ProjectRequest, pk: int) -> SavedMapping:
+    return get_object_or_404(saved_mappings_of(request.project).select_related("project__workspace"), pk=pk)

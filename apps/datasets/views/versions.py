@@ -12,10 +12,7 @@ from apps.accounts.permissions import Permission
 from apps.core.errors import ConflictError
 from apps.core.http import render_partial, stream_download
 from apps.datasets.charts import answer_rows, bars_of, duplicate_sizes, split_segments
-from apps.datasets.export_folder import export_folder
-from apps.datasets.exports import FORMATS
 from apps.datasets.forms import FreezeForm
-from apps.datasets.manifest import manifest_lines
 from apps.datasets.models import Split, Version, VersionState
 from apps.datasets.row_filters import NO_SPLIT, RowFilter
 from apps.datasets.selectors import (
@@ -28,8 +25,6 @@ from apps.datasets.selectors import (
     origin_of,
     sources_of,
     tested_rows_of,
-    version_export_rows,
-    version_manifest_rows,
     version_rows_jsonl,
     version_rows_page,
     versions_of,
@@ -37,6 +32,15 @@ from apps.datasets.selectors import (
 from apps.datasets.selectors_checks import blocking_findings, finding_names, latest_report
 from apps.datasets.services import version_delete, version_freeze_again, version_freeze_request
 from apps.datasets.statistics import size_advice
+from apps.datasets.version_exports import (
+    FOLDER,
+    ExportFile,
+    checks_passed,
+    export_file,
+    file_stem,
+    manifest_file,
+    offered_exports,
+)
 from apps.datasets.views.datasets import data_crumbs
 from apps.operations.selectors import latest_operation_for
 from apps.projects.access import ProjectRequest, project_view
@@ -102,6 +106,8 @@ def version_tabs(version: Version, current: str, query: str = "") -> list[dict[s
         for key, label in Split.choices
     ]
     tabs.append({"label": "Checks", "url": f"{url}checks/", "current": current == "checks"})
+    if version.state == VersionState.FROZEN:
+        tabs.append({"label": "Exports", "url": f"{url}exports/", "current": current == "exports"})
     return tabs
 
 
@@ -186,70 +192,58 @@ def download(request: ProjectRequest, pk: int, split: str) -> HttpResponseBase:
     if split not in (*Split.values, "all"):
         raise Http404("No such split")
     rows = version_rows_jsonl(found, None if split == "all" else split)
-    name = f"{_file_stem(found)}-{split}.jsonl"
+    name = f"{file_stem(found)}-{split}.jsonl"
     return stream_download(request, rows, filename=name, content_type="application/x-ndjson")
+
+
+@project_view(Permission.VIEW)
+def exports(request: ProjectRequest, pk: int) -> HttpResponse:
+    """Every file that can be made of the version, and what of its rows each can't carry."""
+    found = _whole(request, pk)
+    context = {
+        "version": found,
+        "dataset": found.dataset,
+        "exports": offered_exports(found),
+        "splits": [(key, label) for key, label in Split.choices if getattr(found, f"{key}_count")],
+        "checks": checks_passed(found),
+        "tabs": version_tabs(found, "exports"),
+        "breadcrumbs": _crumbs(request, found),
+    }
+    return render(request, "datasets/exports.html", context)
 
 
 @project_view(Permission.VIEW)
 def export(request: ProjectRequest, pk: int, kind: str) -> HttpResponseBase:
     """The rows in another form: of one split, or of all in the order of the manifest."""
-    found = get_object_or_404(versions_of(request.project).filter(state=VersionState.FROZEN), pk=pk)
-    wanted = FORMATS.get(kind)
+    found = _whole(request, pk)
     split = request.GET.get("split", "") or None
-    if wanted is None or (split is not None and split not in Split.values):
-        raise Http404("No such export")
-    if kind == "preference" and not found.statistics.get("preference_pairs"):
+    if split is not None and split not in Split.values:
+        raise Http404("No such split")
+    if kind.endswith("preference") and not found.statistics.get("preference_pairs"):
         raise ConflictError("No row of this version is a preference pair, so there is nothing to export.")
-    return stream_download(
-        request,
-        wanted.write(version_export_rows(found, split)),
-        filename=f"{_file_stem(found)}-{split or 'all'}-{kind}.{wanted.ending}",
-        content_type=wanted.content_type,
-    )
+    return _download(request, export_file(found, kind, split))
 
 
 @project_view(Permission.VIEW)
 def export_dataset(request: ProjectRequest, pk: int) -> HttpResponseBase:
     """A Hugging Face dataset folder with card and manifest, in a ZIP that can be imported again."""
-    found = _frozen(request, pk)
-    assert found.frozen_at is not None
-    sizes = {"train": found.train_count, "validation": found.validation_count, "test": found.test_count}
-    about = {
-        "name": found.dataset.name,
-        "version": found.number,
-        "description": found.dataset.description,
-        "licence": found.dataset.licence,
-        "note": found.note,
-        "rows": found.row_count,
-        "splits": sizes,
-        "seed": found.seed,
-        "frozen_at": found.frozen_at.isoformat(timespec="seconds"),
-        "manifest_sha256": found.manifest_hash,
-    }
-    folder = export_folder(
-        about=about,
-        splits={split: version_rows_jsonl(found, split) for split in Split.values},
-        manifest=manifest_lines(version_manifest_rows(found)),
-    )
-    return stream_download(
-        request, folder, filename=f"{_file_stem(found)}.zip", content_type="application/zip"
-    )
+    return _download(request, export_file(_frozen(request, pk), FOLDER))
 
 
 @project_view(Permission.VIEW)
 def manifest(request: ProjectRequest, pk: int) -> HttpResponseBase:
     """The manifest, made anew from the stored rows: its SHA-256 is the version's hash."""
-    found = _frozen(request, pk)
-    return stream_download(
-        request,
-        manifest_lines(version_manifest_rows(found)),
-        filename=f"{_file_stem(found)}-manifest.jsonl",
-        content_type="application/x-ndjson",
-    )
+    return _download(request, manifest_file(_frozen(request, pk)))
 
 
-def _file_stem(found: Version) -> str:
-    return f"{found.dataset.name} v{found.number}".replace("/", "-").replace(" ", "-")
+def _whole(request: ProjectRequest, pk: int) -> Version:
+    return get_object_or_404(versions_of(request.project).filter(state=VersionState.FROZEN), pk=pk)
+
+
+def _download(request: ProjectRequest, file: ExportFile | None) -> HttpResponseBase:
+    if file is None:
+        raise Http404("No such export")
+    return stream_download(request, file.content, filename=file.name, content_type=file.content_type)
 
 
 @project_view(Permission.EDIT_DATA, methods=("POST",))

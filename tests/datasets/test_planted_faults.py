@@ -1,31 +1,28 @@
-"""Real queries with planted faults: CLINC150 (Larson et al., 2019), where it lies beside the repository."""
+"""Planted faults among 23,700 queries of 150 intents: see `intents`."""
 
 import json
 import random
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from apps.datasets.models import Example, FindingRow
+from apps.datasets.models import FindingRow, Version
 from apps.datasets.selectors import head_of
-from apps.datasets.services import checks_request
+from apps.datasets.selectors_checks import blocking_findings
+from apps.datasets.services import checks_request, finding_decide, version_diff
 from apps.operations.models import OperationState
-from tests.datasets.conftest import lines, row
+from tests.datasets.conftest import lines
+from tests.datasets.intents import published_file
 
 pytestmark = pytest.mark.django_db(transaction=True)
-DATA = Path(__file__).resolve().parents[3] / "shared" / "data" / "clinc150" / "data_full.json"
 SPLITS = {"train": "train", "val": "validation", "test": "test"}
 E_MAIL, IBAN = "jane.roe@mail.acme.io", "GB82 WEST 1234 5698 7654 32"
 
 
 def queries() -> list[tuple[str, str, str]]:
-    if not DATA.is_file():
-        pytest.skip(f"CLINC150 is not at {DATA}")
-    content = json.loads(DATA.read_text("utf-8"))
     return [
         (text, intent, SPLITS[name.removeprefix("oos_")])
-        for name, part in content.items()
+        for name, part in json.loads(published_file()).items()
         for text, intent in part
     ]
 
@@ -65,26 +62,42 @@ def planted(rows: list[tuple[str, str, str]]) -> dict[str, list[tuple[str, str, 
     }
 
 
-def test_every_fault_planted_in_clinc150_is_found(upload, commit, work, people):
-    rows = queries()
-    assert len(rows) == 23_700
-    assert len({intent for _, intent, _ in rows}) == 151
-    faults = planted(rows)
-    everything = rows + [each for part in faults.values() for each in part]
-    content = lines(*(row(text, intent) for text, intent, _ in everything))
-    dataset = commit(upload(content), duplicates="keep").dataset
-    keys = list(head_of(dataset).order_by("line").values_list("pk", flat=True))
+@pytest.fixture
+def clean(upload, commit, freeze) -> Version:
+    """The queries, imported by a mapping and frozen in the splits that they were published with."""
+    mapping = {"preset": "template", "prompt": "{{1}}", "answer": "{{2}}", "split": "section"}
+    record = upload(published_file(), name="data_full.json", **mapping)
+    assert (record.row_count, record.problem_count) == (23_700, 0)
+    dataset = commit(record, duplicates="keep").dataset
+    version: Version = freeze(dataset, keeps_splits="on")
+    assert (version.train_count, version.validation_count, version.test_count) == (15_100, 3_100, 5_500)
+    assert version.statistics["answers"]["distinct"] == 151
+    return version
+
+
+def test_every_fault_that_was_planted_is_found(clean, upload, commit, freeze, work, people):
+    faults = planted(queries())
+    everything = [each for part in faults.values() for each in part]
+    file = lines(*({"text": text, "intent": intent, "split": split} for text, intent, split in everything))
+    mapping = {"preset": "template", "prompt": "{{text}}", "answer": "{{intent}}", "split": "split"}
+    dataset = commit(
+        upload(file, name="faults.jsonl", dataset=clean.dataset, **mapping), duplicates="keep"
+    ).dataset
+    keys = list(
+        head_of(dataset)
+        .filter(source__file_name="faults.jsonl")
+        .order_by("line")
+        .values_list("pk", flat=True)
+    )
     assert len(keys) == len(everything)
-    for split in SPLITS.values():
-        chosen = [key for key, (_, _, of) in zip(keys, everything, strict=True) if of == split]
-        Example.objects.filter(pk__in=chosen).update(split=split)
+
     report = checks_request(dataset=dataset, actor=people.rob)
     (operation,) = work()
     assert operation.state == OperationState.SUCCEEDED, operation.error
     report.refresh_from_db()
-    assert report.row_count == len(everything)
+    assert report.row_count == 23_700 + len(everything)
     assert all(each["seen"] == each["of"] for each in report.checks)
-    place = len(rows)
+    place = 0
     missed: dict[str, Any] = {}
     for code, part in faults.items():
         expected = set(keys[place : place + len(part)])
@@ -97,3 +110,12 @@ def test_every_fault_planted_in_clinc150_is_found(upload, commit, work, people):
         if expected - found:
             missed[code] = [everything[keys.index(key)] for key in expected - found]
     assert missed == {}
+
+    blocking = blocking_findings(dataset)
+    assert {each.code for each in blocking} >= {"leak_exact"}
+    for each in blocking:
+        finding_decide(finding=each, action="accept", reason="Planted.", actor=people.rob)
+    version = freeze(dataset, keeps_splits="on")
+    summary = version_diff(before=clean, after=version).summary
+    assert (summary["added"], summary["removed"], summary["changed"]) == (len(everything), 0, 0)
+    assert summary["unchanged"] == 23_700

@@ -1,0 +1,10 @@
+"""Datasets by API: what the pages can do, with the same services."""
+
+from apps.datasets.api.checks import router as checks
+from apps.datasets.api.datasets import router as datasets
+from apps.datasets.api.imports import router as imports
+from apps.datasets.api.versions import router as versions
+
+routers = (datasets, imports, checks, versions)
+
+__all__ = ["routers"]

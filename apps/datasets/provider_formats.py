@@ -1,0 +1,258 @@
+"""Rows in the training formats of providers that differ from OpenAI's, and what each of them can't carry.
+
+Shapes as the providers document them (2026): Together and Fireworks take OpenAI's lines with roles and tools, and
+refuse files in which a second format could be read; Gemini on Vertex takes `contents` with parts; Bedrock takes
+Converse messages for Nova and open weights, and a top-level `system` for Claude.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from apps.datasets.chat_rows import rejected_of
+from apps.datasets.exports import ExportRow, parts_of
+
+TOOLS, CALLS, WEIGHTS, DEVELOPER, NAMES, PAIR, LONG_PAIR, OTHER = (
+    "tools",
+    "calls",
+    "weights",
+    "developer",
+    "names",
+    "pair",
+    "long_pair",
+    "other",
+)
+FEATURES: dict[str, str] = {
+    TOOLS: "a list of tools",
+    CALLS: "calls of tools",
+    WEIGHTS: "answers that are not to be trained on (weight 0)",
+    DEVELOPER: "developer messages",
+    NAMES: "names of speakers",
+    PAIR: "a rejected answer",
+    LONG_PAIR: "a rejected answer of several messages",
+    OTHER: "fields beside the conversation",
+}
+"""What a row may hold that some format can't carry, in words for a page."""
+_CARRIED_EVERYWHERE = {"messages", "rejected", "tools", "parallel_tool_calls"}
+_SYSTEM = ("system", "developer")
+
+
+def features_of(payload: Mapping[str, Any]) -> str:
+    """What of `FEATURES` the row holds, joined by commas; empty for a plain conversation."""
+    found = set()
+    if payload.get("tools"):
+        found.add(TOOLS)
+    for message in payload["messages"]:
+        if message.get("tool_calls") or message["role"] == "tool":
+            found.add(CALLS)
+        if message.get("weight") == 0:
+            found.add(WEIGHTS)
+        if message["role"] == "developer":
+            found.add(DEVELOPER)
+        if message.get("name"):
+            found.add(NAMES)
+    refused = rejected_of(payload)  # type: ignore[arg-type]
+    if refused is not None:
+        found.add(PAIR)
+        if len(refused) > 1 or refused[0].get("tool_calls"):
+            found.add(LONG_PAIR)
+    if not payload.keys() <= _CARRIED_EVERYWHERE:
+        found.add(OTHER)
+    return ",".join(sorted(found))
+
+
+@dataclass(frozen=True)
+class ProviderFormat:
+    """`left_out` are features whose rows the format can't carry at all; `dropped` are lost while the row stays."""
+
+    key: str
+    label: str
+    note: str
+    write_row: Callable[[ExportRow], dict[str, Any] | None]
+    left_out: tuple[str, ...] = ()
+    dropped: tuple[str, ...] = ()
+    needs: str = ""
+    """A feature without which a row is left out."""
+
+    def write(self, rows: Iterable[ExportRow]) -> Iterator[bytes]:
+        for row in rows:
+            line = self.write_row(row)
+            if line is not None:
+                yield msgspec.json.encode(line) + b"\n"
+
+    def losses(self, counts: Mapping[str, int]) -> "Losses":
+        """`counts`: features of a row, joined by commas -> rows that hold exactly these."""
+        left_out, dropped = 0, dict.fromkeys(self.dropped, 0)
+        for joined, rows in counts.items():
+            held = set(joined.split(",")) - {""}
+            if held & set(self.left_out) or (self.needs and self.needs not in held):
+                left_out += rows
+                continue
+            for feature in self.dropped:
+                dropped[feature] += rows if feature in held else 0
+        return Losses(left_out, {feature: rows for feature, rows in dropped.items() if rows})
+
+
+@dataclass(frozen=True)
+class Losses:
+    left_out: int
+    """Rows that are not in the file."""
+    dropped: dict[str, int]
+    """Feature -> rows in the file that lost it."""
+
+
+# --- OpenAI's lines, as Together and Fireworks take them ----------------------------------------------------
+
+
+def _openai_row(row: ExportRow) -> dict[str, Any]:
+    """Nothing but what the provider reads: another key could be taken for a second format."""
+    line: dict[str, Any] = {"messages": [_renamed(message) for message in row.payload["messages"]]}
+    return line | {name: row.payload[name] for name in ("tools",) if row.payload.get(name)}
+
+
+def _renamed(message: dict[str, Any]) -> dict[str, Any]:
+    return message | {"role": "system"} if message["role"] == "developer" else message
+
+
+def _openai_pair(row: ExportRow) -> dict[str, Any] | None:
+    refused = rejected_of(row.payload)
+    if refused is None:
+        return None
+    prompt, answer = parts_of(row.payload)
+    asked: dict[str, Any] = {"messages": [_renamed(message) for message in prompt]}
+    if row.payload.get("tools"):
+        asked["tools"] = row.payload["tools"]
+    return {"input": asked, "preferred_output": answer, "non_preferred_output": refused}
+
+
+# --- Gemini -------------------------------------------------------------------------------------------------
+
+
+def _gemini_row(row: ExportRow) -> dict[str, Any] | None:
+    if _calls_tools(row.payload):
+        return None
+    return _gemini_system(row.payload["messages"]) | {
+        "contents": [_content(message) for message in _turns(row.payload["messages"])]
+    }
+
+
+def _gemini_pair(row: ExportRow) -> dict[str, Any] | None:
+    refused = rejected_of(row.payload)
+    if refused is None or _calls_tools(row.payload) or len(refused) > 1 or refused[0].get("tool_calls"):
+        return None
+    prompt, answer = parts_of(row.payload)
+    return _gemini_system(prompt) | {
+        "contents": [_content(message) for message in _turns(prompt)],
+        "completions": [
+            {"score": 1, "completion": _content(answer[0])},
+            {"score": 0, "completion": _content(refused[0])},
+        ],
+    }
+
+
+def _gemini_system(messages: list[dict[str, Any]]) -> dict[str, Any]:
+    system = _system_of(messages)
+    return {"systemInstruction": {"role": "system", "parts": [{"text": system}]}} if system else {}
+
+
+def _content(message: dict[str, Any]) -> dict[str, Any]:
+    role = "model" if message["role"] == "assistant" else "user"
+    return {"role": role, "parts": [{"text": message.get("content") or ""}]}
+
+
+# --- Bedrock ------------------------------------------------------------------------------------------------
+
+
+def _converse_row(row: ExportRow) -> dict[str, Any] | None:
+    if _calls_tools(row.payload):
+        return None
+    messages = row.payload["messages"]
+    system = _system_of(messages)
+    line: dict[str, Any] = {"schemaVersion": "bedrock-conversation-2024"}
+    if system:
+        line["system"] = [{"text": system}]
+    line["messages"] = [
+        {"role": message["role"], "content": [{"text": message["content"]}]} for message in _turns(messages)
+    ]
+    return line
+
+
+def _claude_row(row: ExportRow) -> dict[str, Any] | None:
+    if _calls_tools(row.payload):
+        return None
+    messages = row.payload["messages"]
+    system = _system_of(messages)
+    turns = [{"role": message["role"], "content": message["content"]} for message in _turns(messages)]
+    return ({"system": system} if system else {}) | {"messages": turns}
+
+
+# --- What they share ----------------------------------------------------------------------------------------
+
+
+def _calls_tools(payload: dict[str, Any]) -> bool:
+    return any(message.get("tool_calls") or message["role"] == "tool" for message in payload["messages"])
+
+
+def _system_of(messages: list[dict[str, Any]]) -> str:
+    """All that stands before the conversation as one text."""
+    return "\n\n".join(message["content"] for message in messages if message["role"] in _SYSTEM)
+
+
+def _turns(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [message for message in messages if message["role"] not in _SYSTEM]
+
+
+_TEXT_ONLY = {"left_out": (CALLS,), "dropped": (TOOLS, WEIGHTS, NAMES, PAIR, OTHER)}
+
+PROVIDER_FORMATS: dict[str, ProviderFormat] = {
+    each.key: each
+    for each in (
+        ProviderFormat(
+            "together",
+            "Together and Fireworks",
+            "OpenAI's lines with nothing beside messages and tools; developer messages become system messages.",
+            _openai_row,
+            dropped=(PAIR, OTHER),
+        ),
+        ProviderFormat(
+            "together-preference",
+            "Together and Fireworks, preference pairs",
+            "OpenAI's preference lines, for DPO.",
+            _openai_pair,
+            dropped=(OTHER,),
+            needs=PAIR,
+        ),
+        ProviderFormat(
+            "gemini",
+            "Gemini on Vertex",
+            "System instruction and contents with parts.",
+            _gemini_row,
+            **_TEXT_ONLY,  # type: ignore[arg-type]
+        ),
+        ProviderFormat(
+            "gemini-preference",
+            "Gemini on Vertex, preference pairs",
+            "Contents that end with the user, and two completions with their scores.",
+            _gemini_pair,
+            left_out=(CALLS, LONG_PAIR),
+            dropped=(TOOLS, WEIGHTS, NAMES, OTHER),
+            needs=PAIR,
+        ),
+        ProviderFormat(
+            "bedrock",
+            "Bedrock Converse",
+            "For Nova and open weights: the conversation in the shape of the Converse API.",
+            _converse_row,
+            **_TEXT_ONLY,  # type: ignore[arg-type]
+        ),
+        ProviderFormat(
+            "bedrock-claude",
+            "Bedrock, Claude",
+            "System as a text of its own, then user and assistant in turns.",
+            _claude_row,
+            **_TEXT_ONLY,  # type: ignore[arg-type]
+        ),
+    )
+}
