@@ -233,6 +233,7 @@ CELERY_TASK_ROUTES = {
     "apps.operations.tasks.reconcile": {"queue": "control"},
     "apps.jobs.tasks.orphans": {"queue": "training"},
     "apps.datasets.tasks.empty_trash": {"queue": "default"},
+    "apps.datasets.tasks.help_checks": {"queue": "default"},
 }
 CELERY_BEAT_SCHEDULE = {
     "reconcile": {"task": "apps.operations.tasks.reconcile", "schedule": 5.0, "options": {"expires": 5}},

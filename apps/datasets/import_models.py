@@ -185,7 +185,7 @@ class SavedMapping(TimeStampedModel):
 class ImportRow(models.Model):
     """A staged row. Gone once the import is committed or discarded."""
 
-    # Looked up once for each COPY by a trigger, instead of once for each row; its index is that of the constraint below.
+    # Looked up by a trigger once for each COPY, not for each row; the constraint below is its index.
     import_record = models.ForeignKey(
         Import,
         models.CASCADE,

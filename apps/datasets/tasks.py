@@ -8,6 +8,7 @@ from apps.datasets.services import (
     change_stopped,
     checks_run,
     checks_stopped,
+    facts_help,
     import_check,
     import_check_stopped,
     import_commit,
@@ -98,6 +99,13 @@ def _checks_stopped(operation: Operation) -> None:
 def run_checks(operation: Operation, progress: Progress) -> None:
     if report := _report_of(operation):
         checks_run(report=report, progress=progress)
+
+
+@shared_task(name="apps.datasets.tasks.help_checks")
+def help_checks(report_id: int) -> None:
+    report = CheckReport.objects.select_related("dataset__project", "version").filter(pk=report_id).first()
+    if report is not None and facts_help(report=report):
+        help_checks.delay(report_id)
 
 
 def _change_of(operation: Operation) -> Change | None:

@@ -31,6 +31,7 @@ GROUP_KEYS = (
     "dialog_id",
     "group",
 )
+_GROUP_KEYS = frozenset(GROUP_KEYS)
 
 
 @dataclass(slots=True)
@@ -87,8 +88,8 @@ def _facts(payload: Mapping[str, Any], parts: Parts) -> RowFacts:
         answer_characters=len(parts.answer),
         turns=parts.turns,
         language=language_of(parts.asked[:LANGUAGE_CHARACTERS]),
-        personal=sorted({kind for text in strings_in(payload) for kind in kinds_in(text)}),
-        problems=row_problems(payload),
+        personal=sorted(set().union(*map(kinds_in, strings_in(payload)))),
+        problems=row_problems(payload, parts),
     )
 
 
@@ -100,6 +101,10 @@ def _normalised_before(system: str) -> str:
 
 def _conversation(payload: Mapping[str, Any]) -> int:
     metadata = payload.get("metadata")
+    if _GROUP_KEYS.isdisjoint(payload) and (
+        not isinstance(metadata, Mapping) or _GROUP_KEYS.isdisjoint(metadata)
+    ):
+        return 0
     for place in (payload, metadata if isinstance(metadata, Mapping) else {}):
         for name in GROUP_KEYS:
             value = place.get(name)

@@ -9,6 +9,7 @@ from apps.datasets.services.changes import (
     merge_request,
     restore_request,
 )
+from apps.datasets.services.check_facts import facts_help
 from apps.datasets.services.check_running import checks_run, checks_stopped
 from apps.datasets.services.checks import checks_request, finding_decide
 from apps.datasets.services.datasets import (
@@ -71,6 +72,7 @@ __all__ = [
     "checks_request",
     "checks_run",
     "checks_stopped",
+    "facts_help",
     "PIECE_BYTES",
     "dataset_create",
     "dataset_delete",
