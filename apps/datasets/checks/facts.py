@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from apps.datasets.checks.columns import Signatures
 from apps.datasets.checks.languages import language_of
 from apps.datasets.checks.personal.detection import kinds_in
 from apps.datasets.checks.schema import row_problems
@@ -118,7 +119,7 @@ class Facts:
     """The facts of all rows that are checked, as columns. A row's place in them is what results speak of."""
 
     ids: NDArray[np.int64]
-    content: list[str]
+    content: Sequence[str]
     """Content hash of each row: what keys of findings are made of."""
     whole: NDArray[np.int64]
     system: NDArray[np.int64]
@@ -133,13 +134,13 @@ class Facts:
     languages: list[str]
     personal: list[list[str]]
     problems: list[list[str]]
-    tokens: list[int | None]
-    answer_tokens: list[int | None]
+    tokens: Sequence[int | None]
+    answer_tokens: Sequence[int | None]
     splits: list[str]
     """Empty: the row is in no split yet."""
     groups: list[str]
-    word_signatures: list[bytes]
-    character_signatures: list[bytes]
+    word_signatures: Signatures
+    character_signatures: Signatures
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -181,6 +182,6 @@ def columns_of(
         answer_tokens=[None] * count if answer_tokens is None else list(answer_tokens),
         splits=[""] * count if splits is None else list(splits),
         groups=[""] * count if groups is None else list(groups),
-        word_signatures=[row.word_signature for row in rows],
-        character_signatures=[row.character_signature for row in rows],
+        word_signatures=Signatures(row.word_signature for row in rows),
+        character_signatures=Signatures(row.character_signature for row in rows),
     )

@@ -35,22 +35,27 @@ class Proposal:
 
 
 def propose(
-    matrix: NDArray[np.uint8], *, threshold: float = THRESHOLD, boundary: int | None = None
+    matrix: NDArray[np.uint8],
+    *,
+    threshold: float = THRESHOLD,
+    boundary: int | None = None,
+    of: NDArray[np.int64] | None = None,
 ) -> Proposal:
-    """Pairs of rows of the matrix whose similarity may reach the threshold; with a boundary, only pairs of a row below
-    it and one from it on."""
-    count = len(matrix)
+    """Pairs of texts whose similarity may reach the threshold; with a boundary, only pairs of a text below it and one
+    from it on. `of` says which row of the matrix is the signature of each text; without it they stand in order."""
+    of = np.arange(len(matrix)) if of is None else of
+    count = len(of)
     kept: list[NDArray[np.int64]] = []
     large = 0
     for band in range(BANDS):
         keys = np.zeros(count, dtype=np.uint64)
         for column in range(band * BAND, (band + 1) * BAND):
-            keys = (keys << np.uint64(8)) | matrix[:, column].astype(np.uint64)
-        found, too_large = _bucket_pairs(keys, matrix)
+            keys = (keys << np.uint64(8)) | matrix[of, column].astype(np.uint64)
+        found, too_large = _bucket_pairs(keys, matrix, of)
         large += too_large
         if boundary is not None:
             found = [block[(block < boundary).sum(axis=1) == 1] for block in found]
-        codes = [_agreeing(block, matrix, threshold, count) for block in found]
+        codes = [_agreeing(block, matrix, of, threshold) for block in found]
         kept.extend(code for code in codes if len(code))
     if not kept:
         return Proposal(np.empty((0, 2), dtype=np.int64), large)
@@ -58,7 +63,9 @@ def propose(
     return Proposal(np.stack([codes_all // count, codes_all % count], axis=1), large)
 
 
-def _bucket_pairs(keys: NDArray[np.uint64], matrix: NDArray[np.uint8]) -> tuple[list[Pairs], int]:
+def _bucket_pairs(
+    keys: NDArray[np.uint64], matrix: NDArray[np.uint8], of: NDArray[np.int64]
+) -> tuple[list[Pairs], int]:
     """All pairs with the same key, bucket by bucket."""
     order = np.argsort(keys, kind="stable")
     ordered = keys[order]
@@ -78,21 +85,23 @@ def _bucket_pairs(keys: NDArray[np.uint64], matrix: NDArray[np.uint8]) -> tuple[
             continue
         large += len(members)
         for bucket in members:
-            sorted_bucket = bucket[np.lexsort(matrix[bucket].T[::-1])]
+            sorted_bucket = bucket[np.lexsort(matrix[of[bucket]].T[::-1])]
             for distance in range(1, NEXT_IN_BUCKET + 1):
                 blocks.append(np.stack([sorted_bucket[:-distance], sorted_bucket[distance:]], axis=1))
     return blocks, large
 
 
-def _agreeing(pairs: Pairs, matrix: NDArray[np.uint8], threshold: float, count: int) -> NDArray[np.int64]:
+def _agreeing(
+    pairs: Pairs, matrix: NDArray[np.uint8], of: NDArray[np.int64], threshold: float
+) -> NDArray[np.int64]:
     """Pairs as single numbers, those that agree in too few places left out."""
     low, high = pairs.min(axis=1), pairs.max(axis=1)
     codes = []
     for start in range(0, len(pairs), 200_000):
         one, other = low[start : start + 200_000], high[start : start + 200_000]
-        agreement = (matrix[one] == matrix[other]).mean(axis=1)
+        agreement = (matrix[of[one]] == matrix[of[other]]).mean(axis=1)
         close = agreement >= threshold - SLACK
-        codes.append(one[close] * count + other[close])
+        codes.append(one[close] * len(of) + other[close])
     return np.concatenate(codes) if codes else np.empty(0, dtype=np.int64)
 
 

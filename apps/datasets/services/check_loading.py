@@ -10,6 +10,7 @@ import numpy as np
 from django.db import connection, transaction
 
 from apps.datasets.chat_lines import chat_line, made_payload
+from apps.datasets.checks.columns import Counts, Hashes, Signatures
 from apps.datasets.checks.facts import Facts
 from apps.datasets.checks.texts import Parts, parts_of
 from apps.datasets.models import CheckReport, Example
@@ -44,13 +45,20 @@ _OTHERS = (
 )
 _SHARED = {"answer_texts", "languages", "splits", "groups"}
 _LISTS = {"personal", "problems"}
-_BYTES = {"word_signatures", "character_signatures"}
+_COLUMNS = {
+    "content": Hashes,
+    "tokens": Counts,
+    "answer_tokens": Counts,
+    "word_signatures": Signatures,
+    "character_signatures": Signatures,
+}
+"""Those with another value in each row; of the others the same few objects come again and again."""
 
 
 def columns_load(report: CheckReport) -> Facts:
     """Everything that the checks compare, read by one statement."""
     numbers = {name: array("q") for name in ("ids", *_NUMBERS)}
-    others: dict[str, list[Any]] = {name: [] for name in _OTHERS}
+    others: dict[str, Any] = {name: _COLUMNS.get(name, list)() for name in _OTHERS}
     shared: dict[Any, Any] = {}
     nothing: list[str] = []
     statement, subject = _statement(report)
@@ -61,15 +69,12 @@ def columns_load(report: CheckReport) -> Facts:
             for number_column, values in zip(numbers.values(), columns, strict=False):
                 number_column.extend(values)
             for name, values in zip(_OTHERS, columns[len(numbers) :], strict=True):
-                # The same few texts come again and again, and most lists are empty: one of each is enough.
                 if name in _SHARED:
-                    others[name] += [shared.setdefault(value, value) for value in values]
+                    others[name].extend(shared.setdefault(value, value) for value in values)
                 elif name in _LISTS:
-                    others[name] += [value or nothing for value in values]
-                elif name in _BYTES:
-                    others[name] += map(bytes, values)
+                    others[name].extend(value or nothing for value in values)
                 else:
-                    others[name] += values
+                    others[name].extend(values)
     columns_read: dict[str, Any] = {
         name: np.frombuffer(column, dtype=np.int64) if column else np.empty(0, np.int64)
         for name, column in numbers.items()
