@@ -52,12 +52,10 @@ def pieces(count: int) -> Iterator[bytes]:
 def run(worker: Worker, project: Project, count: int) -> tuple[float, float]:
     """From the file to the frozen version, and what the checks of that version take: seconds."""
     dataset = dataset_create(project=project, name=f"{count} tickets", actor=None)
-    content = list(pieces(count))
     steps: dict[str, float] = {}
     steps["upload"] = timed(
-        lambda: import_upload(dataset=dataset, file_name="tickets.jsonl", content=content, actor=None)
+        lambda: import_upload(dataset=dataset, file_name="tickets.jsonl", content=pieces(count), actor=None)
     )
-    del content
     steps["read"] = timed(worker.finish)
     record = Import.objects.select_related("dataset__project__workspace").get(dataset=dataset)
     import_commit_request(import_record=record, keep_duplicates=False, actor=None)

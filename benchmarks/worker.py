@@ -1,4 +1,4 @@
-"""A default worker as `ftportal up` runs it, for benchmarks of whole operations: how long they take, how much memory."""
+"""A default worker as `ftportal up` runs it, for benchmarks of whole operations."""
 
 import os
 import subprocess
