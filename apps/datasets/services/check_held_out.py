@@ -82,7 +82,12 @@ def _leakage(
             close += [
                 (place, items[number].position, similar)
                 for place, number, similar in _verified(
-                    pairs, places.tolist(), numbers, texts, asked, shingle
+                    pairs,
+                    places=places.tolist(),
+                    numbers=numbers,
+                    texts=texts,
+                    asked=asked,
+                    shingle=shingle,
                 )
             ]
     return held_out_leakage(facts, name=held_out.name, key=held_out.key, exact=exact, close=close)
@@ -90,6 +95,7 @@ def _leakage(
 
 def _verified(
     pairs: Pairs,
+    *,
     places: list[int],
     numbers: list[int],
     texts: Texts,
