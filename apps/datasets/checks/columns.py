@@ -1,8 +1,8 @@
 """Columns of a million rows in little memory: no Python object a row."""
 
 from array import array
-from collections.abc import Iterable, Iterator, Sequence
-from typing import overload
+from collections.abc import Hashable, Iterable, Iterator, Sequence
+from typing import TypeVar, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 from apps.datasets.checks.signatures import PERMUTATIONS
 
 UNKNOWN = -1
+T = TypeVar("T", bound=Hashable | list[str])
 
 
 class Hashes(Sequence[str]):
-    """Texts of ASCII that are all equally long."""
+    """Texts of hexadecimal digits that are all equally long."""
 
     def __init__(self, texts: Iterable[str] = ()) -> None:
         self._width = 0
@@ -22,10 +23,11 @@ class Hashes(Sequence[str]):
 
     def extend(self, texts: Iterable[str]) -> None:
         for text in texts:
-            self._width = self._width or len(text)
-            if len(text) != self._width:
-                raise ValueError(f"{text!r} has not the {self._width} characters of the others.")
-            self._data += text.encode("ascii")
+            data = bytes.fromhex(text)
+            self._width = self._width or len(data)
+            if len(data) != self._width:
+                raise ValueError(f"{text!r} has not the {2 * self._width} digits of the others.")
+            self._data += data
 
     def __len__(self) -> int:
         return len(self._data) // self._width if self._width else 0
@@ -40,7 +42,40 @@ class Hashes(Sequence[str]):
         if not -len(self) <= place < len(self):
             raise IndexError(place)
         start = (place % len(self)) * self._width
-        return self._data[start : start + self._width].decode("ascii")
+        return self._data[start : start + self._width].hex()
+
+
+class Shared(Sequence[T]):
+    """Values of which many are the same, each kept once."""
+
+    def __init__(self, values: Iterable[T] = ()) -> None:
+        self._codes = array("i")
+        self._values: list[T] = []
+        self._code_of: dict[Hashable, int] = {}
+        self.extend(values)
+
+    def extend(self, values: Iterable[T]) -> None:
+        for value in values:
+            key = tuple(value) if isinstance(value, list) else value
+            code = self._code_of.setdefault(key, len(self._values))
+            if code == len(self._values):
+                self._values.append(value)
+            self._codes.append(code)
+
+    def __len__(self) -> int:
+        return len(self._codes)
+
+    @overload
+    def __getitem__(self, place: int) -> T: ...
+    @overload
+    def __getitem__(self, place: slice) -> list[T]: ...
+    def __getitem__(self, place: int | slice) -> T | list[T]:
+        if isinstance(place, slice):
+            return [self._values[code] for code in self._codes[place]]
+        return self._values[self._codes[place]]
+
+    def __iter__(self) -> Iterator[T]:
+        return (self._values[code] for code in self._codes)
 
 
 class Counts(Sequence[int | None]):

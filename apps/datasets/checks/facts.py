@@ -128,17 +128,17 @@ class Facts:
     rejected: NDArray[np.int64]
     opening: NDArray[np.int64]
     conversation: NDArray[np.int64]
-    answer_texts: list[str]
+    answer_texts: Sequence[str]
     asked_characters: NDArray[np.int64]
     answer_characters: NDArray[np.int64]
-    languages: list[str]
-    personal: list[list[str]]
-    problems: list[list[str]]
+    languages: Sequence[str]
+    personal: Sequence[list[str]]
+    problems: Sequence[list[str]]
     tokens: Sequence[int | None]
     answer_tokens: Sequence[int | None]
-    splits: list[str]
+    splits: Sequence[str]
     """Empty: the row is in no split yet."""
-    groups: list[str]
+    groups: Sequence[str]
     word_signatures: Signatures
     character_signatures: Signatures
 
