@@ -3,6 +3,7 @@
 from array import array
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,17 @@ class SplitRow:
     """Rows that ask nearly the same; empty: nothing does, or nothing was checked."""
     tested: bool = False
     """An earlier version tested on it, so it must not be trained on."""
+
+
+def first_places(values: NDArray[Any]) -> NDArray[np.int64]:
+    """For each value the place where the same one stands first."""
+    order = np.argsort(values, kind="stable")
+    ordered = values[order]
+    begins = np.r_[True, ordered[1:] != ordered[:-1]] if len(values) else np.empty(0, np.bool_)
+    del ordered
+    places = np.empty(len(values), dtype=np.int64)
+    places[order] = order[np.flatnonzero(begins)][np.cumsum(begins) - 1]
+    return places
 
 
 class _Names:
@@ -75,11 +87,10 @@ class SplitRows:
         hashes = np.frombuffer(self._hashes, dtype=f"V{HASH_BYTES}")
         # Two of 2^64 beginnings are all but never the same; where they are, the whole hashes are compared.
         beginnings = np.frombuffer(self._hashes, dtype=np.uint64).reshape(-1, HASH_BYTES // 8)[:, 0]
-        _, first, inverse = np.unique(beginnings, return_index=True, return_inverse=True)
-        codes = first[inverse]
+        codes = first_places(beginnings)
         if (hashes[codes] != hashes).any():
-            _, codes = np.unique([self.content(row) for row in range(len(self))], return_inverse=True)
-        return np.asarray(codes, dtype=np.int64)
+            return first_places(np.array([self.content(row) for row in range(len(self))]))
+        return codes
 
     def columns(self) -> "SplitColumns":
         return SplitColumns(

@@ -24,6 +24,7 @@ others: the whole has its shares, too.
 """
 
 import hashlib
+from array import array
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -31,7 +32,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from apps.datasets.split_rows import NONE, SplitColumns, SplitRow, SplitRows, columns_of
+from apps.datasets.split_rows import NONE, SplitColumns, SplitRow, SplitRows, columns_of, first_places
 
 TRAIN, VALIDATION, TEST = "train", "validation", "test"
 SPLITS = (TRAIN, VALIDATION, TEST)
@@ -90,7 +91,7 @@ _NO_SPLIT = -1
 
 
 def _named(splits: NDArray[np.int8]) -> list[str]:
-    return [SPLITS[split] for split in splits.tolist()]
+    return [SPLITS[split] for split in memoryview(splits)]
 
 
 @dataclass(frozen=True)
@@ -119,7 +120,7 @@ class _Units:
 def _units(columns: SplitColumns) -> _Units:
     """Rows joined by equal content, group or cluster, directly or through others (union-find)."""
     count = len(columns.tested)
-    parent = list(range(count))
+    parent = array("q", range(count))
 
     def root(row: int) -> int:
         while parent[row] != row:
@@ -128,12 +129,13 @@ def _units(columns: SplitColumns) -> _Units:
         return row
 
     for codes in (columns.contents, columns.groups, columns.clusters):
-        _, first, inverse = np.unique(codes, return_index=True, return_inverse=True)
-        first_of_row = first[inverse]
+        first_of_row = first_places(codes)
         later = np.flatnonzero((codes != NONE) & (first_of_row != np.arange(count)))
-        for row, earlier in zip(later.tolist(), first_of_row[later].tolist(), strict=True):
+        # Seen as memory, numbers become objects one by one, not a million at a time.
+        for row, earlier in zip(memoryview(later), memoryview(first_of_row[later]), strict=True):
             one, other = root(row), root(earlier)
             parent[max(one, other)] = min(one, other)
+        del first_of_row, later
     roots = np.array(parent, dtype=np.int64)
     while not np.array_equal(above := roots[roots], roots):
         roots = above
@@ -170,7 +172,7 @@ def _divided(
     stratum_of_row = stratum_of_answer[columns.answers]
     strata = stratum_of_row[units.members[units.starts]]
     digests = bytearray()
-    for unit, (start, size) in enumerate(zip(units.starts.tolist(), units.sizes.tolist(), strict=True)):
+    for unit, (start, size) in enumerate(zip(memoryview(units.starts), memoryview(units.sizes), strict=True)):
         if size == 1:
             key = columns.content(int(units.members[start]))
         else:
@@ -204,7 +206,7 @@ def _deal(
     overall = _Quota(shares)
     overall.take(_TEST, int(sizes[held].sum()))
     stratum, quota = -1, overall
-    for unit in line.tolist():
+    for unit in memoryview(line):
         if strata[unit] != stratum:
             stratum = int(strata[unit])
             quota = _Quota(shares)

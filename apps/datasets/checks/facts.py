@@ -16,7 +16,7 @@ from apps.datasets.checks.columns import Signatures
 from apps.datasets.checks.languages import language_of
 from apps.datasets.checks.personal.detection import kinds_in
 from apps.datasets.checks.schema import row_problems
-from apps.datasets.checks.signatures import character_signatures, word_signatures
+from apps.datasets.checks.signatures import character_signatures, word_hash, word_signatures
 from apps.datasets.checks.texts import Parts, fingerprint, normalised, parts_of, strings_in, words_of
 
 FACTS_VERSION = 1
@@ -70,6 +70,12 @@ def facts_of(payloads: Sequence[Mapping[str, Any]]) -> list[RowFacts]:
     for facts, (by_words, by_characters) in zip(found, signatures, strict=True):
         facts.word_signature, facts.character_signature = by_words, by_characters
     return found
+
+
+def forget_words() -> None:
+    """Let go of what is kept of the last texts."""
+    kinds_in.cache_clear()
+    word_hash.cache_clear()
 
 
 def _facts(payload: Mapping[str, Any], parts: Parts) -> RowFacts:

@@ -13,7 +13,7 @@ from django.db.models import QuerySet, Sum
 from django.db.models.functions import Coalesce
 
 from apps.core.chat_tokens import ChatLength, ChatTokenizer, ChatTokensError
-from apps.datasets.checks.facts import FACTS_VERSION, RowFacts, facts_of
+from apps.datasets.checks.facts import FACTS_VERSION, RowFacts, facts_of, forget_words
 from apps.datasets.models import CheckPart, CheckReport, CheckState, ExampleFacts
 from apps.datasets.tokenizers import tokenizer_key, tokenizer_of
 
@@ -95,6 +95,7 @@ def facts_complete(report: CheckReport, done: Callable[[int], None]) -> None:
         done(
             CheckPart.objects.filter(report=report, done=True).aggregate(n=Coalesce(Sum("row_count"), 0))["n"]
         )
+    forget_words()  # what comes next needs the memory
 
 
 def facts_help(*, report: CheckReport) -> bool:

@@ -257,10 +257,9 @@ def _statistics(rows: _Rows, result: SplitResult, why_unknown: str) -> dict[str,
     refused = 0 if why_unknown else rows.tokens.count(None)
     answers, groups, clusters = rows.split_rows.answers, rows.split_rows.groups, rows.split_rows.clusters
     by_answer = np.bincount(answers.codes, minlength=len(answers.names)).tolist()
-    contents, first_of_row, count_of_row = np.unique(
-        rows.split_rows.content_codes(), return_inverse=True, return_counts=True
-    )
-    repeated = np.flatnonzero(count_of_row[first_of_row] > 1)
+    contents = rows.split_rows.content_codes()
+    distinct = int((contents == np.arange(len(rows))).sum())
+    repeated = np.flatnonzero(np.bincount(contents, minlength=1)[contents] > 1)
     return {
         "tokens": {
             "total": _by_split(rows.tokens, result.splits),
@@ -275,9 +274,9 @@ def _statistics(rows: _Rows, result: SplitResult, why_unknown: str) -> dict[str,
             "turns": summary(rows.turns),
         },
         "answers": label_mix([answers.names[code] for code in answers.codes], result.splits),
-        "duplicate_rows": len(rows) - len(contents),
+        "duplicate_rows": len(rows) - distinct,
         "duplicates": duplicate_groups(
-            first_of_row[repeated].tolist(), [rows.ids[row] for row in repeated.tolist()]
+            contents[repeated].tolist(), [rows.ids[row] for row in repeated.tolist()]
         ),
         "ngrams": frequent_ngrams(dict(zip(answers.names, by_answer, strict=True))),
         "origin": rows.origin,
@@ -306,5 +305,4 @@ def _by_split(counts: Sequence[int | None], splits: list[str]) -> dict[str, int]
 
 def _known_summary(counts: Sequence[int | None]) -> dict[str, Any] | None:
     """None unless every row is known: a summary of the rest would be taken for one of all."""
-    known = [count for count in counts if count is not None]
-    return summary(known) if len(known) == len(counts) else None
+    return None if None in counts else summary([count for count in counts if count is not None])
