@@ -1,7 +1,7 @@
 """What the rule of the split needs to know of every row, for a million rows in little memory."""
 
 from array import array
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 NONE = -1
 HASH_BYTES = 32
+READ_AT_ONCE = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,12 @@ def first_places(values: NDArray[Any]) -> NDArray[np.int64]:
     return places
 
 
+def each_of(values: NDArray[Any]) -> Iterator[int]:
+    """The numbers one after another: as objects all at once, a million of them take up more room than all else."""
+    for start in range(0, len(values), READ_AT_ONCE):
+        yield from values[start : start + READ_AT_ONCE].tolist()
+
+
 class _Names:
     """Texts of which many are the same, each kept once."""
 
@@ -55,6 +62,9 @@ class _Names:
             self.append(name)
         else:
             self.codes.append(NONE)
+
+    def as_column(self) -> NDArray[np.int64]:
+        return np.array(self.codes, dtype=np.int64)
 
     def __getitem__(self, row: int) -> str:
         code = self.codes[row]
@@ -95,9 +105,9 @@ class SplitRows:
     def columns(self) -> "SplitColumns":
         return SplitColumns(
             self.content_codes(),
-            np.array(self.groups.codes, dtype=np.int64),
-            np.array(self.clusters.codes, dtype=np.int64),
-            np.array(self.answers.codes, dtype=np.int64),
+            self.groups.as_column(),
+            self.clusters.as_column(),
+            self.answers.as_column(),
             np.frombuffer(bytes(self._tested), dtype=np.bool_),
             self.answers.names,
             self.content,
@@ -139,7 +149,10 @@ def columns_of(rows: Sequence[SplitRow] | SplitRows) -> SplitColumns:
         clusters.append_or_none(row.cluster)
         answers.append(row.answer)
     return SplitColumns(
-        *(np.array(names.codes, dtype=np.int64) for names in (contents, groups, clusters, answers)),
+        contents.as_column(),
+        groups.as_column(),
+        clusters.as_column(),
+        answers.as_column(),
         np.array([row.tested for row in rows], dtype=np.bool_),
         answers.names,
         contents.__getitem__,

@@ -32,7 +32,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from apps.datasets.split_rows import NONE, SplitColumns, SplitRow, SplitRows, columns_of, first_places
+from apps.datasets.split_rows import (
+    NONE,
+    SplitColumns,
+    SplitRow,
+    SplitRows,
+    columns_of,
+    each_of,
+    first_places,
+)
 
 TRAIN, VALIDATION, TEST = "train", "validation", "test"
 SPLITS = (TRAIN, VALIDATION, TEST)
@@ -91,7 +99,7 @@ _NO_SPLIT = -1
 
 
 def _named(splits: NDArray[np.int8]) -> list[str]:
-    return [SPLITS[split] for split in memoryview(splits)]
+    return [SPLITS[split] for split in each_of(splits)]
 
 
 @dataclass(frozen=True)
@@ -131,8 +139,7 @@ def _units(columns: SplitColumns) -> _Units:
     for codes in (columns.contents, columns.groups, columns.clusters):
         first_of_row = first_places(codes)
         later = np.flatnonzero((codes != NONE) & (first_of_row != np.arange(count)))
-        # Seen as memory, numbers become objects one by one, not a million at a time.
-        for row, earlier in zip(memoryview(later), memoryview(first_of_row[later]), strict=True):
+        for row, earlier in zip(each_of(later), each_of(first_of_row[later]), strict=True):
             one, other = root(row), root(earlier)
             parent[max(one, other)] = min(one, other)
         del first_of_row, later
@@ -172,7 +179,7 @@ def _divided(
     stratum_of_row = stratum_of_answer[columns.answers]
     strata = stratum_of_row[units.members[units.starts]]
     digests = bytearray()
-    for unit, (start, size) in enumerate(zip(memoryview(units.starts), memoryview(units.sizes), strict=True)):
+    for unit, (start, size) in enumerate(zip(each_of(units.starts), each_of(units.sizes), strict=True)):
         if size == 1:
             key = columns.content(int(units.members[start]))
         else:
@@ -206,7 +213,7 @@ def _deal(
     overall = _Quota(shares)
     overall.take(_TEST, int(sizes[held].sum()))
     stratum, quota = -1, overall
-    for unit in memoryview(line):
+    for unit in each_of(line):
         if strata[unit] != stratum:
             stratum = int(strata[unit])
             quota = _Quota(shares)

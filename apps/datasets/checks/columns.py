@@ -136,7 +136,8 @@ class Signatures(Sequence[bytes]):
 
     def among(self, places: NDArray[np.int64]) -> NDArray[np.int64]:
         """Those of the places that have a signature."""
-        return places[np.frombuffer(self._rows, dtype=np.intc)[places] != UNKNOWN]
+        rows = np.frombuffer(self._rows, dtype=np.intc)
+        return np.asarray(places[rows[places] != UNKNOWN], dtype=np.int64)
 
     def matrix(self, places: NDArray[np.int64]) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
         """One row of 126 bytes for each signature, and which of the rows is that of each place; nothing is copied."""

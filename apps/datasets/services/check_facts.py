@@ -73,7 +73,7 @@ def facts_divide(report: CheckReport) -> tuple[int, int]:
     parts = CheckPart.objects.filter(report=report)
     if not parts.exists():
         source, subject = rows_of(report, _WITH_FACTS)
-        values = {
+        values: dict[str, Any] = {
             "subject": subject,
             "facts_version": FACTS_VERSION,
             "tokenizer": _tokenizer_key(report),
@@ -141,7 +141,7 @@ def _work_on(report: CheckReport, part: CheckPart) -> None:
     statement = (
         f"SELECT e.id, {_LINE} {source} AND {_MISSING} AND e.id BETWEEN %(first)s AND %(last)s ORDER BY e.id"  # noqa: S608 - constants only
     )
-    values = {
+    values: dict[str, Any] = {
         "subject": subject,
         "facts_version": FACTS_VERSION,
         "tokenizer": part.tokenizer,
