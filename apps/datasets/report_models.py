@@ -156,6 +156,10 @@ class Finding(models.Model):
     item_count = models.IntegerField()
     open_count = models.IntegerField(help_text="Items that nobody has decided about.")
     row_count = models.IntegerField()
+    deciding = models.JSONField(
+        default=dict, help_text="What a worker does about it: action, reason, items; empty: nothing."
+    )
+    decide_error = models.TextField(blank=True, help_text="Why the last decision was not carried out.")
 
     class Meta:
         ordering = ["pk"]

@@ -22,6 +22,11 @@ from apps.datasets.services.datasets import (
     trash_empty,
 )
 from apps.datasets.services.filters import filter_delete, filter_save
+from apps.datasets.services.finding_deciding import (
+    finding_decide_request,
+    finding_decide_run,
+    finding_decide_stopped,
+)
 from apps.datasets.services.import_checking import (
     import_check,
     import_check_stopped,
@@ -82,6 +87,9 @@ __all__ = [
     "filter_delete",
     "filter_save",
     "finding_decide",
+    "finding_decide_request",
+    "finding_decide_run",
+    "finding_decide_stopped",
     "import_check",
     "import_check_again",
     "import_check_stopped",
