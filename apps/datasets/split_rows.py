@@ -80,7 +80,10 @@ class SplitRows:
         self._tested = bytearray()
 
     def append(self, row: SplitRow) -> None:
-        self._hashes += bytes.fromhex(row.content_hash)
+        digest = bytes.fromhex(row.content_hash)
+        if len(digest) != HASH_BYTES:
+            raise ValueError(f"{row.content_hash!r} is no SHA-256.")
+        self._hashes += digest
         self.answers.append(row.answer)
         self.groups.append_or_none(row.group)
         self.clusters.append_or_none(row.cluster)

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from cryptography.fernet import Fernet
 from django.conf import settings
-from django.db import connection
+from django.db import connection, transaction
 
 from apps.datasets.models import CheckPart, CheckReport, CheckState, Dataset, ExampleFacts
 from apps.datasets.services import checks_request, facts_help
@@ -94,6 +94,24 @@ def test_nobody_helps_a_check_that_was_cancelled(report, people):
     assert report.state == CheckState.FAILED
     assert not facts_help(report=report)
     assert not ExampleFacts.objects.exists()
+
+
+def test_a_check_that_goes_on_looks_at_rows_that_came_since(report, people, upload, commit):
+    facts_divide(report)
+    with transaction.atomic():
+        part = CheckPart.objects.select_for_update().order_by("number")[0]
+        with ThreadPoolExecutor(1) as other:
+            other.submit(_helped, report).result()
+        assert CheckPart.objects.filter(done=True).count() == 3
+        assert not CheckPart.objects.get(pk=part.pk).done
+    operation_cancel(operation=_operation(), by=people.rob)
+    commit(upload(tickets(ROWS + 40), dataset=report.dataset))
+    again = checks_request(dataset=report.dataset, actor=people.rob)
+    assert again.pk == report.pk
+    operation_run(operation_id=Operation.objects.latest("pk").pk)
+    again.refresh_from_db()
+    assert (again.state, again.row_count, again.new_count) == (CheckState.DONE, ROWS + 40, ROWS + 40)
+    assert ExampleFacts.objects.count() == ROWS + 40
 
 
 def test_a_helper_with_another_tokenizer_takes_nothing(report):

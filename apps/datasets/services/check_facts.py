@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
-from django.db import IntegrityError, connection, transaction
-from django.db.models import QuerySet, Sum
+from django.db import IntegrityError, OperationalError, connection, transaction
+from django.db.models import Max, QuerySet, Sum
 from django.db.models.functions import Coalesce
 
 from apps.core.chat_tokens import ChatLength, ChatTokenizer, ChatTokensError
@@ -18,6 +18,8 @@ from apps.datasets.models import CheckPart, CheckReport, CheckState, ExampleFact
 from apps.datasets.tokenizers import tokenizer_key, tokenizer_of
 
 BATCH = 2000
+WAIT = "2s"
+"""How long a check waits for another worker before it looks whether it was cancelled."""
 HELP_SECONDS = 10.0
 """After that a helping worker does what else is waiting, and comes back."""
 
@@ -31,7 +33,7 @@ _LINE = "CASE WHEN e.raw_is_chat THEN e.raw ELSE convert_to(e.payload::text, 'UT
 _MISSING = "(f.example_id IS NULL OR f.facts_version <> %(facts_version)s OR f.tokenizer <> %(tokenizer)s)"
 _PARTS = """
 INSERT INTO datasets_checkpart (report_id, number, first, last, row_count, tokenizer)
-SELECT %(report)s, part, min(id), max(id), count(*), %(tokenizer)s
+SELECT %(report)s, %(from)s + part, min(id), max(id), count(*), %(tokenizer)s
 FROM (SELECT e.id, (row_number() OVER (ORDER BY e.id) - 1) / %(size)s AS part {source} AND {missing}) AS missing
 GROUP BY part
 """
@@ -68,17 +70,20 @@ def rows_of(report: CheckReport, facts: str = "") -> tuple[str, int]:
 
 
 def facts_divide(report: CheckReport) -> tuple[int, int]:
-    """Divide the rows that nobody has looked at into parts, unless an earlier attempt did; how many parts are left to
-    do, and how many rows are in all."""
+    """Divide the rows that nobody has looked at into parts; how many parts there are to do, and how many rows are in
+    them and in those that an earlier attempt has done."""
     parts = CheckPart.objects.filter(report=report)
-    if not parts.exists():
-        source, subject = rows_of(report, _WITH_FACTS)
+    source, subject = rows_of(report, _WITH_FACTS)
+    with transaction.atomic():
+        # Rows may have come and gone since an earlier attempt. A part that somebody still works on is waited for.
+        parts.filter(done=False).delete()
         values: dict[str, Any] = {
             "subject": subject,
             "facts_version": FACTS_VERSION,
             "tokenizer": _tokenizer_key(report),
             "report": report.pk,
             "size": BATCH,
+            "from": parts.aggregate(next=Coalesce(Max("number") + 1, 0))["next"],
         }
         with connection.cursor() as cursor:
             cursor.execute(_PARTS.format(source=source, missing=_MISSING), values)
@@ -127,9 +132,13 @@ def _work_on_one(report: CheckReport, **condition: str) -> bool:
 
 
 def _wait_for_others(report: CheckReport) -> bool:
-    """Until whoever has the first part is through with it, or gone; False when all are done."""
-    with transaction.atomic():
-        return _left(report).select_for_update().first() is not None
+    """Until whoever has the first part is through with it, or gone, or for a while; False when all are done."""
+    try:
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute("SELECT set_config('lock_timeout', %s, true)", [WAIT])
+            return _left(report).select_for_update().first() is not None
+    except OperationalError:
+        return True
 
 
 def _left(report: CheckReport) -> QuerySet[CheckPart]:
