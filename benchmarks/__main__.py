@@ -11,6 +11,8 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 SCRIPTS = (
     "import_rows",
+    "whole_import",
+    "export_rows",
     "near_duplicates",
     "pages_at_scale",
     "version_diff",

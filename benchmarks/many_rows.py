@@ -14,12 +14,7 @@ from apps.projects.models import Project
 # 2,000 characters; a tag on every thousandth row; words in every third row, every 300th, every 100,000th.
 _ROWS = """
 INSERT INTO datasets_example (dataset_id, line, raw, payload, content_hash, text, split, tags, created_at)
-SELECT %(dataset)s, n, convert_to(t, 'UTF8'),
-       jsonb_build_object('messages', jsonb_build_array(
-           jsonb_build_object('role', 'user', 'content', t),
-           jsonb_build_object('role', 'assistant', 'content',
-                              CASE WHEN n %% 50000 = 7 THEN 'rare answer' ELSE 'category ' || n %% 40 END))),
-       md5(t), t,
+SELECT %(dataset)s, n, convert_to(payload::text, 'UTF8'), payload, md5(t), t,
        CASE WHEN n > %(count)s * 0.9 THEN 'test' WHEN n %% 3 = 0 THEN 'train' ELSE '' END,
        CASE WHEN n %% 1000 = 0 THEN ARRAY['checked'] ELSE ARRAY[]::varchar[] END, now()
 FROM (
@@ -31,6 +26,12 @@ FROM (
               || CASE WHEN n %% 5000 = 0 THEN repeat(' at great length', 120)
                       ELSE repeat(' and so on', 1 + n %% 20) END AS t
     FROM generate_series(1, %(count)s) AS n
+) AS texts
+CROSS JOIN LATERAL (
+    SELECT jsonb_build_object('messages', jsonb_build_array(
+        jsonb_build_object('role', 'user', 'content', t),
+        jsonb_build_object('role', 'assistant', 'content',
+                           CASE WHEN n %% 50000 = 7 THEN 'rare answer' ELSE 'category ' || n %% 40 END))) AS payload
 ) AS made
 """
 _VERSION = """

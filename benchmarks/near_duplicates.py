@@ -1,12 +1,8 @@
-"""How fast nearly equal texts are found among many, and whether all of them are; then all checks over chat rows.
+"""How fast nearly equal texts are found among many, and whether all of them are.
 
-Run with Postgres and Redis up and the tables migrated, as benchmarks/import_rows.py:
+    python -m ftportal.embedded --temporary -- python -m benchmarks near_duplicates
 
-    python -m ftportal.embedded --temporary -- sh -c "python manage.py migrate -v0 && \\
-        python benchmarks/near_duplicates.py"
-
-Prints one line a measurement: name, value, limit, ok. Exit code 1 when a limit is missed. `--rows` and `--check-rows`
-change the sizes; 0 leaves a part out, and the first part needs no database.
+Prints one line a measurement: name, value, limit, ok. Exit code 1 when a limit is missed. `--rows` changes the size.
 """
 
 import argparse
@@ -14,8 +10,6 @@ import os
 import random
 import sys
 import time
-import uuid
-from collections.abc import Callable
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
@@ -26,22 +20,13 @@ import django
 django.setup()
 
 # ruff: noqa: E402 - models can only be imported once Django is set up
-from apps.accounts.models import Workspace
 from apps.datasets.checks.near_duplicates import propose, verify
 from apps.datasets.checks.shingles import word_shingles
 from apps.datasets.checks.signatures import as_matrix, word_signatures
 from apps.datasets.checks.texts import words_of
 from apps.datasets.checks.union_find import clusters_of
-from apps.datasets.models import CheckReport, Dataset, Import, Version
-from apps.datasets.services import (
-    checks_request,
-    dataset_create,
-    import_commit_request,
-    import_upload,
-    version_freeze_request,
-)
-from apps.projects.models import Project
-from benchmarks.import_rows import chat_lines, report, timed, work
+from benchmarks import import_rows
+from benchmarks.import_rows import report
 
 THRESHOLD = 0.8
 SIGNED_AT_ONCE = 2000
@@ -101,68 +86,14 @@ def find_pairs(count: int) -> None:
     report("near_duplicates_precision", 1 - wrong / max(1, len(pairs)), 1.0, at_most=False)
 
 
-def import_check_freeze(project: Project, count: int) -> None:
-    dataset = dataset_create(project=project, name="Checked tickets", actor=None)
-    content = list(chat_lines(count))
-    processor: dict[str, float] = {}
-    steps: dict[str, float] = {}
-
-    def step(name: str, action: Callable[[], object]) -> None:
-        before = time.process_time()
-        steps[name] = timed(action)
-        processor[name] = time.process_time() - before
-
-    step(
-        "upload",
-        lambda: import_upload(dataset=dataset, file_name="tickets.jsonl", content=content, actor=None),
-    )
-    step("read", work)
-    record = Import.objects.select_related("dataset__project__workspace").get(dataset=dataset)
-    import_commit_request(import_record=record, keep_duplicates=False, actor=None)
-    step("commit", work)
-    dataset = Dataset.objects.select_related("project__workspace").get(pk=dataset.pk)
-    checked = checks_request(dataset=dataset, actor=None)
-    step("checks", work)
-    version_freeze_request(
-        dataset=dataset,
-        seed=42,
-        validation_share=0.1,
-        test_share=0.1,
-        group_path="metadata.wording",
-        actor=None,
-    )
-    step("freeze", work)
-    version = Version.objects.select_related("dataset__project__workspace").get(dataset=dataset)
-    checks_request(dataset=dataset, version=version, actor=None)
-    again = timed(work)
-    for name, seconds in steps.items():
-        own = f"{processor[name]:.1f} s of this process's processor time"
-        print(f"# {name}: {seconds:.1f} s, {count / seconds:,.0f} rows/s, {own}")
-    print(f"# checks of the version, facts known: {again:.1f} s")
-    for each in CheckReport.objects.get(pk=checked.pk).checks:
-        if each["seconds"] >= 0.1:
-            print(f"#   {each['name']}: {each['seconds']:.1f} s")
-    per_100k = 100_000 / count
-    report("import_check_freeze_seconds_per_100k_rows", sum(steps.values()) * per_100k, 60, at_most=True)
-    report("checks_of_known_rows_over_first_checks", again / steps["checks"], 0.6, at_most=True)
-
-
 def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--rows", type=int, default=100_000)
-    parser.add_argument("--check-rows", type=int, default=100_000)
     arguments = parser.parse_args()
     print(f"{'# name':42} {'value':>12} {'limit':>12}")
-    if arguments.rows:
-        find_pairs(arguments.rows)
-    if arguments.check_rows:
-        workspace = Workspace.objects.create(name="Benchmark", slug=f"benchmark-{uuid.uuid4().hex[:8]}")
-        project = Project.objects.create(workspace=workspace, name="Checks", slug="checks")
-        import_check_freeze(project, arguments.check_rows)
-    from benchmarks import import_rows
-
+    find_pairs(arguments.rows)
     return 1 if import_rows.failed else 0
 
 

@@ -235,6 +235,7 @@ CELERY_TASK_ROUTES = {
     "apps.jobs.tasks.orphans": {"queue": "training"},
     "apps.datasets.tasks.empty_trash": {"queue": "default"},
     "apps.datasets.tasks.remove_abandoned_uploads": {"queue": "default"},
+    "apps.datasets.tasks.help_checks": {"queue": "default"},
 }
 CELERY_BEAT_SCHEDULE = {
     "reconcile": {"task": "apps.operations.tasks.reconcile", "schedule": 5.0, "options": {"expires": 5}},

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from django.db import IntegrityError, connection, transaction
+from psycopg import Cursor
 
 from apps.artifacts.models import Blob, BlobChunk
 
@@ -77,13 +78,23 @@ def blob_store_file(*, path: Path, content_type: str = "application/octet-stream
 def blob_read(blob: Blob, *, offset: int = 0) -> Iterator[bytes]:
     """The bytes from `offset` on, in order, a chunk at a time."""
     index, skipped = divmod(offset, CHUNK_BYTES)
-    while True:
-        row = BlobChunk.objects.filter(blob=blob, index=index).values_list("data", flat=True).first()
-        if row is None:
-            return
-        yield bytes(row[skipped:])
+    while (chunk := _chunk(blob, index)) is not None:
+        yield chunk[skipped:]
         skipped = 0
         index += 1
+
+
+def _chunk(blob: Blob, index: int) -> bytes | None:
+    """One chunk, or None behind the last; sent by the server as it is, not in hexadecimal digits."""
+    connection.ensure_connection()
+    with connection.wrap_database_errors, Cursor(connection.connection) as cursor:
+        cursor.execute(
+            "SELECT data FROM artifacts_blobchunk WHERE blob_id = %s AND index = %s",
+            [blob.pk, index],
+            binary=True,
+        )
+        row = cursor.fetchone()
+    return None if row is None else bytes(row[0])
 
 
 def blob_open(blob: Blob) -> BinaryIO:
@@ -122,10 +133,7 @@ class _SeekableBlobReader(io.RawIOBase):
     def readinto(self, buffer: Any) -> int:
         index, start = divmod(self._position, CHUNK_BYTES)
         if index != self._index:
-            row = (
-                BlobChunk.objects.filter(blob=self._blob, index=index).values_list("data", flat=True).first()
-            )
-            self._index, self._chunk = index, bytes(row or b"")
+            self._index, self._chunk = index, _chunk(self._blob, index) or b""
         piece = self._chunk[start : start + len(buffer)]
         buffer[: len(piece)] = piece
         self._position += len(piece)

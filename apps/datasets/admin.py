@@ -8,6 +8,7 @@ from apps.core.admin import ReadOnlyAdmin, RowAdmin, WithPageAdmin
 from apps.datasets.models import (
     Change,
     ChangeRow,
+    CheckPart,
     CheckReport,
     Dataset,
     Decision,
@@ -125,6 +126,12 @@ class CheckReportAdmin(WithPageAdmin):
     list_filter = ["state", "dataset__project__workspace"]
     list_select_related = ["dataset__project__workspace", "version", "created_by"]
     date_hierarchy = "created_at"
+
+
+@admin.register(CheckPart)
+class CheckPartAdmin(RowAdmin):
+    list_display = ["report_id", "number", "first", "last"]
+    search_fields = ["=report__pk"]
 
 
 @admin.register(Finding)

@@ -12,6 +12,7 @@ from apps.core.canonical import canonical_json, sha256_hex
 from apps.datasets.chat_tools import tool_call_problems, tools_problems
 from apps.datasets.json_text import UnreadableJsonError, decoded_json
 from apps.datasets.problems import RowProblem, excerpt
+from apps.datasets.quick_rows import quick_messages
 
 ROLES = ("system", "developer", "user", "assistant", "tool")
 OTHER_NAMES = {
@@ -29,7 +30,7 @@ OTHER_NAMES = {
 PROBLEMS_A_LINE = 5
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ChatRow:
     """A row that passed. `json_text` is the line itself, or that of a payload made from it; `text` is for search."""
 
@@ -59,6 +60,10 @@ def check_chat(value: Any, json_text: str) -> ChatRow | list[RowProblem]:
                 excerpt(json_text),
             )
         ]
+    if value.get("tools") is None and "rejected" not in value:
+        plain = quick_messages(value.get("messages"))
+        if plain is not None:
+            return ChatRow(json_text, value, sha256_hex(plain[0]), plain[1])
     problems = check_messages(value)
     if problems:
         return problems[:PROBLEMS_A_LINE]

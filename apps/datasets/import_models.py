@@ -185,7 +185,15 @@ class SavedMapping(TimeStampedModel):
 class ImportRow(models.Model):
     """A staged row. Gone once the import is committed or discarded."""
 
-    import_record = models.ForeignKey(Import, models.CASCADE, related_name="rows", db_column="import_id")
+    # Looked up by a trigger once for each COPY, not for each row; the constraint below is its index.
+    import_record = models.ForeignKey(
+        Import,
+        models.CASCADE,
+        related_name="rows",
+        db_column="import_id",
+        db_constraint=False,
+        db_index=False,
+    )
     line = models.BigIntegerField(help_text="In formats without lines the place among the rows.")
     raw = models.BinaryField(help_text="The row as received, without its line end.")
     raw_is_chat = models.BooleanField(default=True, db_default=True)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from apps.datasets.problems import RowProblem, excerpt
+from apps.datasets.quick_rows import UNCERTAIN, quick_decoder
 
 DEPTH_LIMIT = 100
 NUMBER_CHARACTERS = 320  # longer than any finite double; Postgres stops far above
@@ -63,6 +64,7 @@ def _constant(text: str) -> float:
 _decoder = json.JSONDecoder(
     object_pairs_hook=_object, parse_float=_float, parse_int=_int, parse_constant=_constant
 )
+_quick = quick_decoder(_float)
 
 
 class UnreadableJsonError(Exception):
@@ -75,6 +77,9 @@ class UnreadableJsonError(Exception):
 
 def decoded_json(data: bytes) -> Any:
     """The value of a line. Raises `UnreadableJsonError`."""
+    value = _quick(data)
+    if value is not UNCERTAIN:
+        return value
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:

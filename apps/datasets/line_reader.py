@@ -7,7 +7,7 @@ HEAD_BYTES = 200
 """How much of a line over the limit is kept, to show what it was."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Line:
     number: int
     """1, 2, … in the file, empty lines included."""

@@ -7,6 +7,7 @@ the columns that the mapping does not use.
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from typing import Any
 
 from apps.core.canonical import canonical_json
@@ -46,7 +47,7 @@ class RowMapping:
     split: str = ""
     """The column that names the split; empty: none does."""
 
-    @property
+    @cached_property
     def is_plain_chat(self) -> bool:
         """Whether rows of JSON are taken as they stand."""
         return self.preset == CHAT and self.fields.get("messages") == "messages" and not self.system
@@ -67,7 +68,7 @@ class RowMapping:
         return cls(**data)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class MappedRow:
     """A row that passed, as it is staged."""
 
@@ -93,7 +94,7 @@ def row_of(record: Record, mapping: RowMapping) -> MappedRow | list[RowProblem]:
     )
     try:
         if plain:
-            split = record.split or split_of(columns or {}, mapping)
+            split = record.split or (split_of(columns or {}, mapping) if mapping.split else "")
             found = check_chat(value, record.raw.decode())
         else:
             if columns is None:

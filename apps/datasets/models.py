@@ -286,6 +286,7 @@ from apps.datasets.import_models import (  # noqa: E402
     Upload,
 )
 from apps.datasets.report_models import (  # noqa: E402
+    CheckPart,
     CheckReport,
     CheckState,
     Decision,
@@ -300,6 +301,7 @@ __all__ = [
     "ChangeAction",
     "ChangeRow",
     "ChangeState",
+    "CheckPart",
     "CheckReport",
     "CheckState",
     "Dataset",

@@ -117,6 +117,24 @@ class CheckReport(TimeStampedModel):
         return ", ".join(parts) or "Checked"
 
 
+class CheckPart(models.Model):
+    """Rows that one worker at a time looks at, held by a lock on this. Gone once the report is written."""
+
+    report = models.ForeignKey(CheckReport, models.CASCADE, related_name="parts")
+    number = models.IntegerField()
+    first = models.BigIntegerField(help_text="The least id of its rows.")
+    last = models.BigIntegerField()
+    row_count = models.IntegerField()
+    tokenizer = models.CharField(max_length=32, help_text="Only a worker that has it may take the part.")
+    done = models.BooleanField(default=False, db_default=False)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["report", "number"], name="check_part_once")]
+
+    def __str__(self) -> str:
+        return f"part {self.number} of {self.report}"
+
+
 class Severity(models.TextChoices):
     PROBLEM = "problem", "Problem"
     ATTENTION = "attention", "To look at"
@@ -138,6 +156,10 @@ class Finding(models.Model):
     item_count = models.IntegerField()
     open_count = models.IntegerField(help_text="Items that nobody has decided about.")
     row_count = models.IntegerField()
+    deciding = models.JSONField(
+        default=dict, help_text="What a worker does about it: action, reason, items; empty: nothing."
+    )
+    decide_error = models.TextField(blank=True, help_text="Why the last decision was not carried out.")
 
     class Meta:
         ordering = ["pk"]

@@ -60,20 +60,29 @@ class Rows:
     inside: Where
     """Answered in order by an index."""
     rest: Where
+    of_version: Where = field(default_factory=Where)
+    """What is asked of the place in a version; the others ask for nothing but the row itself."""
+
+    @property
+    def in_order(self) -> Where:
+        """Everything that an index in the right order answers."""
+        return Where(
+            [*self.of_version.parts, *self.inside.parts], [*self.of_version.values, *self.inside.values]
+        )
 
 
 def rows_of(dataset: Dataset, wanted: RowFilter, version: Version | None = None) -> Rows:
-    inside, rest = Where(), Where()
+    inside, rest, of_version = Where(), Where(), Where()
     if version is not None:
         table = "datasets_versionrow v JOIN datasets_example e ON e.id = v.example_id"
         # A version's positions follow the keys of its rows, so what has an index in the order of keys is read by it.
         by_key = bool(wanted.answer) or wanted.source is not None
         place = "e.key" if by_key else "v.position"
-        inside.add("v.version_id = %s", version.pk)
+        of_version.add("v.version_id = %s", version.pk)
         if by_key:
             inside.add("e.dataset_id = %s", dataset.pk)
         if wanted.split:
-            inside.add("v.split = %s", wanted.split)
+            of_version.add("v.split = %s", wanted.split)
     else:
         table, place = "datasets_example e", "e.key"
         inside.add("e.dataset_id = %s", dataset.pk)
@@ -85,7 +94,7 @@ def rows_of(dataset: Dataset, wanted: RowFilter, version: Version | None = None)
     if wanted.finding:
         rest.add(FOUND, wanted.finding, dataset.pk, version.pk if version else None)
     _narrow(wanted, inside, rest, is_version=version is not None)
-    return Rows(table, place, inside, rest)
+    return Rows(table, place, inside, rest, of_version)
 
 
 def _narrow(wanted: RowFilter, inside: Where, rest: Where, *, is_version: bool) -> None:
@@ -131,17 +140,29 @@ def find_ids(
     rows = rows_of(dataset, wanted, version)
     order = "ASC" if before is None else "DESC"
     bound = after if before is None else before
-    if bound is not None and version is not None and rows.place == "e.key":
-        bound = _key_at(version, bound, is_after=before is None)
-    if bound is not None:
-        rows.inside.add(f"{rows.place} {'>' if before is None else '<'} %s", bound)
+    side = ">" if before is None else "<"
+    key_bound = bound
+    if bound is not None and version is not None:
+        key_bound = _key_at(version, bound, is_after=before is None)
+    if rows.place == "v.position" and bound is not None:
+        rows.of_version.add(f"v.position {side} %s", bound)
+    elif key_bound is not None:
+        rows.inside.add(f"e.key {side} %s", key_bound)
     # Rows that were picked by hand are few: there is nothing to look through.
     if not wanted.rows:
         near = _near(rows, order, limit)
         if len(near) >= limit or not rows.rest.parts:
             return near
     found = _among_few(rows, wanted, order, limit)
-    return found if found is not None else _by_index(rows, order, limit)
+    if found is not None:
+        return found
+    if version is None:
+        return _by_index(rows, order, limit)
+    if rows.place == "v.position":
+        rows.inside.add("e.dataset_id = %s", dataset.pk)
+        if key_bound is not None:
+            rows.inside.add(f"e.key {side} %s", key_bound)
+    return _by_index_in_version(rows, order, limit)
 
 
 def _key_at(version: Version, position: int, *, is_after: bool) -> int | None:
@@ -172,14 +193,15 @@ def count_rows(dataset: Dataset, wanted: RowFilter, *more: tuple[str, Any]) -> i
 
 
 def _near(rows: Rows, order: str, limit: int) -> list[int]:
+    inside = rows.in_order
     statement = f"""
         SELECT id FROM (
             SELECT e.id, {rows.place} AS place, ({rows.rest.sql}) AS fits
-            FROM {rows.table} WHERE {rows.inside.sql} ORDER BY {rows.place} {order} LIMIT {NEAR_ROWS}
+            FROM {rows.table} WHERE {inside.sql} ORDER BY {rows.place} {order} LIMIT {NEAR_ROWS}
         ) AS near
         WHERE fits ORDER BY place {order} LIMIT %s
     """  # noqa: S608
-    return _ids(statement, [*rows.rest.values, *rows.inside.values, limit])
+    return _ids(statement, [*rows.rest.values, *inside.values, limit])
 
 
 def _by_index(rows: Rows, order: str, limit: int) -> list[int]:
@@ -193,6 +215,22 @@ def _by_index(rows: Rows, order: str, limit: int) -> list[int]:
     return _ids(statement, [*rows.inside.values, *rows.rest.values, limit])
 
 
+def _by_index_in_version(rows: Rows, order: str, limit: int) -> list[int]:
+    # All hits in the dataset in the order of their keys, which is that of the version, and of them the first that are
+    # in the version: to look up a hundred thousand of them there would take longer than to find them.
+    statement = f"""
+        WITH hits AS MATERIALIZED (
+            SELECT e.id, e.key FROM datasets_example e WHERE {rows.inside.sql} AND {rows.rest.sql}
+        )
+        SELECT hit.id FROM (SELECT id, key FROM hits ORDER BY key {order}) AS hit
+        CROSS JOIN LATERAL (
+            SELECT FROM datasets_versionrow v WHERE v.example_id = hit.id AND {rows.of_version.sql} LIMIT 1
+        ) AS place
+        ORDER BY hit.key {order} LIMIT %s
+    """  # noqa: S608
+    return _ids(statement, [*rows.inside.values, *rows.rest.values, *rows.of_version.values, limit])
+
+
 def _among_few(rows: Rows, wanted: RowFilter, order: str, limit: int) -> list[int] | None:
     """The beginning of a common word beside a rare one is looked for in the rows of the rare one only.
 
@@ -203,7 +241,8 @@ def _among_few(rows: Rows, wanted: RowFilter, order: str, limit: int) -> list[in
     if not whole_words:
         return None
     *others, _ = rows.rest.parts  # the words come last
-    where = " AND ".join(f"({part})" for part in (*rows.inside.parts, *others))
+    inside = rows.in_order
+    where = " AND ".join(f"({part})" for part in (*inside.parts, *others))
     statement = f"""
         WITH few AS MATERIALIZED (
             SELECT e.id, {rows.place} AS place, e.words FROM {rows.table}
@@ -213,7 +252,7 @@ def _among_few(rows: Rows, wanted: RowFilter, order: str, limit: int) -> list[in
             SELECT id FROM few WHERE words @@ to_tsquery('simple', %s) ORDER BY place {order} LIMIT %s
         )
     """  # noqa: S608
-    values = [*rows.inside.values, *rows.rest.values[:-1], whole_words, query, limit]
+    values = [*inside.values, *rows.rest.values[:-1], whole_words, query, limit]
     with connection.cursor() as cursor:
         cursor.execute(statement, values)
         count, ids = cursor.fetchone()

@@ -357,8 +357,7 @@ def version_row_payloads(version: Version, split: str | None = None) -> Iterator
 def version_export_rows(version: Version, split: str | None = None) -> Iterator[ExportRow]:
     """The rows to be written in another form, in order; of one split or of all."""
     for position, row_split, raw, made in _version_pages(version, split, "split", "example__raw", "made"):
-        line = chat_line(raw, made)
-        yield ExportRow(position, row_split, line, msgspec.json.decode(line))
+        yield ExportRow(position, row_split, chat_line(raw, made))
 
 
 def version_manifest_rows(version: Version) -> Iterator[ManifestRow]:

@@ -24,10 +24,23 @@ others: the whole has its shares, too.
 """
 
 import hashlib
-from collections import Counter, defaultdict
-from collections.abc import Container, Sequence
+from array import array
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import chain
+
+import numpy as np
+from numpy.typing import NDArray
+
+from apps.datasets.split_rows import (
+    NONE,
+    SplitColumns,
+    SplitRow,
+    SplitRows,
+    columns_of,
+    each_of,
+    first_places,
+)
 
 TRAIN, VALIDATION, TEST = "train", "validation", "test"
 SPLITS = (TRAIN, VALIDATION, TEST)
@@ -35,18 +48,6 @@ STRATA_LIMIT = 50
 ROWS_A_STRATUM = 10
 PARTS = 10_000
 """Shares are whole numbers of ten-thousandths."""
-
-
-@dataclass(frozen=True, slots=True)
-class SplitRow:
-    content_hash: str
-    answer: str
-    group: str = ""
-    """Empty: the row belongs to no group."""
-    cluster: str = ""
-    """Rows that ask nearly the same; empty: nothing does, or nothing was checked."""
-    tested: bool = False
-    """An earlier version tested on it, so it must not be trained on."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,7 @@ def shares_in_parts(validation_share: float, test_share: float) -> tuple[int, in
 
 
 def assign_splits(
-    rows: Sequence[SplitRow],
+    rows: Sequence[SplitRow] | SplitRows,
     *,
     seed: int,
     validation_share: float,
@@ -75,108 +76,174 @@ def assign_splits(
     given: Sequence[str] = (),
 ) -> SplitResult:
     """The split of every row, by the rule above. `given`: for every row its split, or an empty text."""
+    shares = shares_in_parts(validation_share, test_share)
+    if min(shares) < 0:
+        raise ValueError("The shares of validation and test exceed the whole.")
+    columns = columns_of(rows)
+    units = _units(columns)
     if not any(given):
-        return _divided(rows, seed=seed, validation_share=validation_share, test_share=test_share)
-    units = _units(rows)
-    known = _with_given(rows, given, units)
-    held = 0
-    for members in units:
-        if known[members[0]] and any(rows[member].tested for member in members):
-            held += len(members)
-            for member in members:
-                known[member] = TEST
-    left = [index for index, split in enumerate(known) if not split]
-    rest = _divided(
-        [rows[index] for index in left], seed=seed, validation_share=validation_share, test_share=test_share
-    )
-    for index, split in zip(left, rest.splits, strict=True):
-        known[index] = split
-    return SplitResult(splits=known, strata=rest.strata or 1, units=len(units), held=held + rest.held)
+        splits, strata, held = _divided(columns, units, seed, shares)
+        return SplitResult(_named(splits), strata, units.count, held)
+    known = _with_given(columns, given, units)
+    tested = units.any_of(columns.tested)[units.of_row] & (known != _NO_SPLIT)
+    known[tested] = _TEST
+    left = np.flatnonzero(known == _NO_SPLIT)
+    rest = columns.take(left)
+    splits, strata, held = _divided(rest, _units(rest), seed, shares)
+    known[left] = splits
+    return SplitResult(_named(known), strata or 1, units.count, held + int(tested.sum()))
 
 
-def _with_given(rows: Sequence[SplitRow], given: Sequence[str], units: Sequence[Sequence[int]]) -> list[str]:
+_TEST = SPLITS.index(TEST)
+_NO_SPLIT = -1
+
+
+def _named(splits: NDArray[np.int8]) -> list[str]:
+    return [SPLITS[split] for split in each_of(splits)]
+
+
+@dataclass(frozen=True)
+class _Units:
+    """Rows that are never taken apart, numbered by the first row of each."""
+
+    of_row: NDArray[np.int64]
+    members: NDArray[np.int64]
+    """All rows, unit by unit, in rising order within each."""
+    starts: NDArray[np.int64]
+    sizes: NDArray[np.int64]
+
+    @property
+    def count(self) -> int:
+        return len(self.starts)
+
+    def any_of(self, marks: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Which units have a row that is marked."""
+        return np.bincount(self.of_row[marks], minlength=self.count) > 0
+
+    def rows(self, unit: int) -> list[int]:
+        start = self.starts[unit]
+        return [int(row) for row in self.members[start : start + self.sizes[unit]]]
+
+
+def _units(columns: SplitColumns) -> _Units:
+    """Rows joined by equal content, group or cluster, directly or through others (union-find)."""
+    count = len(columns.tested)
+    parent = array("q", range(count))
+
+    def root(row: int) -> int:
+        while parent[row] != row:
+            parent[row] = parent[parent[row]]
+            row = parent[row]
+        return row
+
+    for codes in (columns.contents, columns.groups, columns.clusters):
+        first_of_row = first_places(codes)
+        later = np.flatnonzero((codes != NONE) & (first_of_row != np.arange(count)))
+        for row, earlier in zip(each_of(later), each_of(first_of_row[later]), strict=True):
+            one, other = root(row), root(earlier)
+            parent[max(one, other)] = min(one, other)
+        del first_of_row, later
+    roots = np.array(parent, dtype=np.int64)
+    while not np.array_equal(above := roots[roots], roots):
+        roots = above
+    _, of_row, sizes = np.unique(roots, return_inverse=True, return_counts=True)
+    members = np.argsort(of_row, kind="stable")
+    return _Units(of_row, members, np.cumsum(sizes) - sizes, sizes)
+
+
+def _with_given(columns: SplitColumns, given: Sequence[str], units: _Units) -> NDArray[np.int8]:
     """The given splits, carried over to the other rows of a unit: from the same content, else group, else any."""
-    splits = list(given)
-    by_content: dict[str, str] = {}
-    by_group: dict[str, str] = {}
-    for row, split in zip(rows, given, strict=True):
-        if split:
-            by_content.setdefault(row.content_hash, split)
-            if row.group:
-                by_group.setdefault(row.group, split)
-    for members in units:
-        nearest = next((given[member] for member in members if given[member]), "")
-        for member in members:
-            if nearest and not splits[member]:
-                row = rows[member]
-                splits[member] = by_content.get(row.content_hash) or by_group.get(row.group) or nearest
+    splits = np.array([SPLITS.index(split) if split else _NO_SPLIT for split in given], dtype=np.int8)
+    by_content: dict[int, int] = {}
+    by_group: dict[int, int] = {}
+    by_unit: dict[int, int] = {}
+    for row in np.flatnonzero(splits != _NO_SPLIT).tolist():
+        split = int(splits[row])
+        by_content.setdefault(int(columns.contents[row]), split)
+        by_unit.setdefault(int(units.of_row[row]), split)
+        if columns.groups[row] != NONE:
+            by_group.setdefault(int(columns.groups[row]), split)
+    for row in np.flatnonzero(splits == _NO_SPLIT).tolist():
+        nearest = by_unit.get(int(units.of_row[row]), _NO_SPLIT)
+        if nearest != _NO_SPLIT:
+            by_others = by_group.get(int(columns.groups[row]), nearest)
+            splits[row] = by_content.get(int(columns.contents[row]), by_others)
     return splits
 
 
 def _divided(
-    rows: Sequence[SplitRow], *, seed: int, validation_share: float, test_share: float
-) -> SplitResult:
-    shares = shares_in_parts(validation_share, test_share)
-    if min(shares) < 0:
-        raise ValueError("The shares of validation and test exceed the whole.")
-    strata_of_answers = _strata(rows)
-    units = _units(rows)
-    by_stratum: dict[str, list[tuple[bytes, list[int]]]] = defaultdict(list)
-    for members in units:
-        if len(members) == 1:
-            stratum, key = strata_of_answers[rows[members[0]].answer], rows[members[0]].content_hash
+    columns: SplitColumns, units: _Units, seed: int, shares: tuple[int, int, int]
+) -> tuple[NDArray[np.int8], int, int]:
+    """The split of every row, how many strata there are, and how many rows were held in test."""
+    stratum_of_answer = _strata(columns)
+    stratum_of_row = stratum_of_answer[columns.answers]
+    strata = stratum_of_row[units.members[units.starts]]
+    digests = bytearray()
+    for unit, (start, size) in enumerate(zip(each_of(units.starts), each_of(units.sizes), strict=True)):
+        if size == 1:
+            key = columns.content(int(units.members[start]))
         else:
-            votes = Counter(strata_of_answers[rows[member].answer] for member in members)
-            stratum = min(votes, key=lambda name: (-votes[name], name))
-            key = min(rows[member].content_hash for member in members)
-        by_stratum[stratum].append((hashlib.sha256(f"{seed}:{key}".encode()).digest(), members))
-    splits = _deal(by_stratum, len(rows), shares)
-    held = {
-        id(members)
-        for line in by_stratum.values()
-        for _, members in line
-        if any(rows[member].tested for member in members)
-    }
-    away = any(row.tested and split != TEST for row, split in zip(rows, splits, strict=True))
-    if away:
-        splits = _deal(by_stratum, len(rows), shares, held)
-    held_rows = sum(len(members) for members in units if id(members) in held)
-    return SplitResult(splits=splits, strata=len(by_stratum), units=len(units), held=held_rows)
+            rows = units.rows(unit)
+            votes = Counter(stratum_of_row[rows].tolist())
+            # Strata are numbered in the order of their names.
+            strata[unit] = min(votes, key=lambda stratum: (-votes[stratum], stratum))
+            key = min(map(columns.content, rows))
+        digests += hashlib.sha256(f"{seed}:{key}".encode()).digest()
+    # In big-endian words, so that numbers are in the order of the bytes.
+    words = np.frombuffer(digests, dtype=">u8").reshape(-1, 4)
+    line = np.lexsort((words[:, 3], words[:, 2], words[:, 1], words[:, 0], strata))
+    held = units.any_of(columns.tested)
+    nothing = np.zeros(units.count, dtype=np.bool_)
+    splits = _deal(line, strata, units.sizes, shares, nothing)[units.of_row]
+    if (columns.tested & (splits != _TEST)).any():
+        splits = _deal(line, strata, units.sizes, shares, held)[units.of_row]
+    return splits, len(set(strata.tolist())), int(units.sizes[held].sum())
 
 
 def _deal(
-    by_stratum: dict[str, list[tuple[bytes, list[int]]]],
-    count: int,
+    line: NDArray[np.int64],
+    strata: NDArray[np.int64],
+    sizes: NDArray[np.int64],
     shares: tuple[int, int, int],
-    held: Container[int] = (),
-) -> list[str]:
-    """The split of every row; units in `held` (by identity) go to test before the others are dealt out."""
-    splits = [TRAIN] * count
+    held: NDArray[np.bool_],
+) -> NDArray[np.int8]:
+    """The split of every unit; those that are held go to test before the others are dealt out."""
+    splits = np.zeros(len(sizes), dtype=np.int8)
+    splits[held] = _TEST
     overall = _Quota(shares)
-    in_test = {
-        name: [members for _, members in line if id(members) in held] for name, line in by_stratum.items()
-    }
-    for members in chain.from_iterable(in_test.values()):
-        overall.take(SPLITS.index(TEST), len(members))
-        for member in members:
-            splits[member] = TEST
-    for name in sorted(by_stratum):
-        stratum_quota = _Quota(shares)
-        stratum_quota.take(SPLITS.index(TEST), sum(len(members) for members in in_test[name]))
-        for _, members in sorted(by_stratum[name], key=lambda unit: unit[0]):
-            if id(members) in held:
-                continue
-            size = len(members)
-            behind = [
-                in_stratum + in_all
-                for in_stratum, in_all in zip(stratum_quota.behind(size), overall.behind(size), strict=True)
-            ]
-            chosen = behind.index(max(behind))
-            stratum_quota.take(chosen, size)
-            overall.take(chosen, size)
-            for member in members:
-                splits[member] = SPLITS[chosen]
+    overall.take(_TEST, int(sizes[held].sum()))
+    stratum, quota = -1, overall
+    for unit in each_of(line):
+        if strata[unit] != stratum:
+            stratum = int(strata[unit])
+            quota = _Quota(shares)
+            quota.take(_TEST, int(sizes[held & (strata == stratum)].sum()))
+        if held[unit]:
+            continue
+        size = int(sizes[unit])
+        behind = [
+            in_stratum + in_all
+            for in_stratum, in_all in zip(quota.behind(size), overall.behind(size), strict=True)
+        ]
+        chosen = behind.index(max(behind))
+        quota.take(chosen, size)
+        overall.take(chosen, size)
+        splits[unit] = chosen
     return splits
+
+
+def _strata(columns: SplitColumns) -> NDArray[np.int64]:
+    """The number of the stratum of each answer, in the order of their names. Rare answers share the stratum
+    "", which no answer is called."""
+    counts = np.bincount(columns.answers, minlength=len(columns.answer_names))
+    used = np.flatnonzero(counts)
+    name_of = [""] * len(counts)
+    if 2 <= len(used) <= STRATA_LIMIT:
+        for code in used.tolist():
+            name_of[code] = columns.answer_names[code] if counts[code] >= ROWS_A_STRATUM else ""
+    names = sorted({name_of[code] for code in used.tolist()})
+    number = {name: place for place, name in enumerate(names)}
+    return np.array([number.get(name, 0) for name in name_of], dtype=np.int64)
 
 
 class _Quota:
@@ -198,35 +265,3 @@ class _Quota:
     def take(self, split: int, size: int) -> None:
         self._seen += size
         self._taken[split] += size
-
-
-def _strata(rows: Sequence[SplitRow]) -> dict[str, str]:
-    """The stratum of every answer. Rare answers share the stratum "", which no answer is called."""
-    counts = Counter(row.answer for row in rows)
-    if not 2 <= len(counts) <= STRATA_LIMIT:
-        return dict.fromkeys(counts, "")
-    return {answer: answer if count >= ROWS_A_STRATUM else "" for answer, count in counts.items()}
-
-
-def _units(rows: Sequence[SplitRow]) -> list[list[int]]:
-    """Rows joined by equal content, group or cluster, directly or through others (union-find)."""
-    parent = list(range(len(rows)))
-
-    def root(index: int) -> int:
-        while parent[index] != index:
-            parent[index] = parent[parent[index]]
-            index = parent[index]
-        return index
-
-    first_of: dict[tuple[str, str], int] = {}
-    for index, row in enumerate(rows):
-        for key in (("content", row.content_hash), ("group", row.group), ("cluster", row.cluster)):
-            if not key[1]:
-                continue
-            first = first_of.setdefault(key, index)
-            if first != index:
-                parent[root(index)] = root(first)
-    members: dict[int, list[int]] = defaultdict(list)
-    for index in range(len(rows)):
-        members[root(index)].append(index)
-    return list(members.values())

@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil
 from typing import Any
@@ -98,11 +98,11 @@ def frequent_ngrams(answers: Mapping[str, int]) -> dict[str, Any]:
     return {"rows_seen": rows_seen, "ngrams": lists}
 
 
-def duplicate_groups(content_hashes: Sequence[str], ids: Sequence[int]) -> dict[str, Any]:
+def duplicate_groups(content_hashes: Sequence[Hashable], ids: Sequence[int]) -> dict[str, Any]:
     """Rows with the same messages: how many groups of which size, and the largest ones with the first row of each."""
     counts = Counter(content_hashes)
     repeated = {content: count for content, count in counts.items() if count > 1}
-    first: dict[str, int] = {}
+    first: dict[Hashable, int] = {}
     if repeated:
         for content, pk in zip(content_hashes, ids, strict=True):
             if content in repeated:

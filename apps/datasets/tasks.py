@@ -2,12 +2,15 @@
 
 from celery import shared_task
 
-from apps.datasets.models import Change, CheckReport, Import, Version
+from apps.datasets.models import Change, CheckReport, Finding, Import, Version
 from apps.datasets.services import (
     change_run,
     change_stopped,
     checks_run,
     checks_stopped,
+    facts_help,
+    finding_decide_run,
+    finding_decide_stopped,
     import_check,
     import_check_stopped,
     import_commit,
@@ -99,6 +102,32 @@ def _checks_stopped(operation: Operation) -> None:
 def run_checks(operation: Operation, progress: Progress) -> None:
     if report := _report_of(operation):
         checks_run(report=report, progress=progress)
+
+
+def _finding_of(operation: Operation) -> Finding | None:
+    return (
+        Finding.objects.select_related("report__dataset__project__workspace", "report__version")
+        .filter(pk=operation.subject_id)
+        .first()
+    )
+
+
+def _decide_stopped(operation: Operation) -> None:
+    if finding := _finding_of(operation):
+        finding_decide_stopped(finding=finding, operation=operation)
+
+
+@operation_kind("datasets.decide_finding", queue="default", on_stopped=_decide_stopped)
+def decide_finding(operation: Operation, progress: Progress) -> None:
+    if finding := _finding_of(operation):
+        finding_decide_run(finding=finding, progress=progress)
+
+
+@shared_task(name="apps.datasets.tasks.help_checks")
+def help_checks(report_id: int) -> None:
+    report = CheckReport.objects.select_related("dataset__project", "version").filter(pk=report_id).first()
+    if report is not None and facts_help(report=report):
+        help_checks.delay(report_id)
 
 
 def _change_of(operation: Operation) -> Change | None:

@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from apps.datasets.splits import SplitRow, assign_splits
+from apps.datasets.split_rows import SplitRow
+from apps.datasets.splits import assign_splits
 
 
 def content(value: object) -> str:

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from apps.datasets.checks.near_duplicates import THRESHOLD, propose, verify
 from apps.datasets.checks.shingles import character_shingles, word_shingles
-from apps.datasets.checks.signatures import as_matrix
 from apps.datasets.checks.texts import words_of
 from apps.datasets.checks.union_find import UnionFind
 
@@ -41,10 +40,11 @@ def near_rows(facts: "Facts", texts_of: TextsOf, *, threshold: float = THRESHOLD
         (facts.word_signatures, word_shingles),
         (facts.character_signatures, character_shingles),
     ):
-        rows = np.array([int(index) for index in first if signatures[index]], dtype=np.int64)
+        rows = signatures.among(first)
         if len(rows) < 2:
             continue
-        proposal = propose(as_matrix([signatures[index] for index in rows]), threshold=threshold)
+        matrix, of = signatures.matrix(rows)
+        proposal = propose(matrix, of=of, threshold=threshold)
         large += proposal.large_buckets
 
         def shingles_of(

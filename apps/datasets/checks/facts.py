@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from apps.datasets.checks.columns import Signatures
 from apps.datasets.checks.languages import language_of
 from apps.datasets.checks.personal.detection import kinds_in
 from apps.datasets.checks.schema import row_problems
-from apps.datasets.checks.signatures import character_signatures, word_signatures
+from apps.datasets.checks.signatures import character_signatures, word_hash, word_signatures
 from apps.datasets.checks.texts import Parts, fingerprint, normalised, parts_of, strings_in, words_of
 
 FACTS_VERSION = 1
@@ -31,6 +32,7 @@ GROUP_KEYS = (
     "dialog_id",
     "group",
 )
+_GROUP_KEYS = frozenset(GROUP_KEYS)
 
 
 @dataclass(slots=True)
@@ -70,6 +72,12 @@ def facts_of(payloads: Sequence[Mapping[str, Any]]) -> list[RowFacts]:
     return found
 
 
+def forget_words() -> None:
+    """Let go of what is kept of the last texts."""
+    kinds_in.cache_clear()
+    word_hash.cache_clear()
+
+
 def _facts(payload: Mapping[str, Any], parts: Parts) -> RowFacts:
     asked, answer = normalised(parts.asked), normalised(parts.answer)
     system = _normalised_before(parts.system)
@@ -87,8 +95,8 @@ def _facts(payload: Mapping[str, Any], parts: Parts) -> RowFacts:
         answer_characters=len(parts.answer),
         turns=parts.turns,
         language=language_of(parts.asked[:LANGUAGE_CHARACTERS]),
-        personal=sorted({kind for text in strings_in(payload) for kind in kinds_in(text)}),
-        problems=row_problems(payload),
+        personal=sorted(set().union(*map(kinds_in, strings_in(payload)))),
+        problems=row_problems(payload, parts),
     )
 
 
@@ -100,6 +108,10 @@ def _normalised_before(system: str) -> str:
 
 def _conversation(payload: Mapping[str, Any]) -> int:
     metadata = payload.get("metadata")
+    if _GROUP_KEYS.isdisjoint(payload) and (
+        not isinstance(metadata, Mapping) or _GROUP_KEYS.isdisjoint(metadata)
+    ):
+        return 0
     for place in (payload, metadata if isinstance(metadata, Mapping) else {}):
         for name in GROUP_KEYS:
             value = place.get(name)
@@ -113,7 +125,7 @@ class Facts:
     """The facts of all rows that are checked, as columns. A row's place in them is what results speak of."""
 
     ids: NDArray[np.int64]
-    content: list[str]
+    content: Sequence[str]
     """Content hash of each row: what keys of findings are made of."""
     whole: NDArray[np.int64]
     system: NDArray[np.int64]
@@ -122,19 +134,19 @@ class Facts:
     rejected: NDArray[np.int64]
     opening: NDArray[np.int64]
     conversation: NDArray[np.int64]
-    answer_texts: list[str]
+    answer_texts: Sequence[str]
     asked_characters: NDArray[np.int64]
     answer_characters: NDArray[np.int64]
-    languages: list[str]
-    personal: list[list[str]]
-    problems: list[list[str]]
-    tokens: list[int | None]
-    answer_tokens: list[int | None]
-    splits: list[str]
+    languages: Sequence[str]
+    personal: Sequence[list[str]]
+    problems: Sequence[list[str]]
+    tokens: Sequence[int | None]
+    answer_tokens: Sequence[int | None]
+    splits: Sequence[str]
     """Empty: the row is in no split yet."""
-    groups: list[str]
-    word_signatures: list[bytes]
-    character_signatures: list[bytes]
+    groups: Sequence[str]
+    word_signatures: Signatures
+    character_signatures: Signatures
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -176,6 +188,6 @@ def columns_of(
         answer_tokens=[None] * count if answer_tokens is None else list(answer_tokens),
         splits=[""] * count if splits is None else list(splits),
         groups=[""] * count if groups is None else list(groups),
-        word_signatures=[row.word_signature for row in rows],
-        character_signatures=[row.character_signature for row in rows],
+        word_signatures=Signatures(row.word_signature for row in rows),
+        character_signatures=Signatures(row.character_signature for row in rows),
     )

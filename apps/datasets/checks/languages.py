@@ -71,16 +71,13 @@ def language_of(text: str) -> str:
             if names & {"HIRAGANA", "KATAKANA"}:
                 return "Japanese"
             return _SCRIPTS[max(known)[1]]
-    signs: Counter[str] = Counter()
-    for word in _TOKENS.findall(text.lower()):
-        languages = _OF_WORD.get(word)
-        if languages is not None:
-            for language in languages:
-                signs[language] += 1
-    best = signs.most_common(2)
-    if not best or best[0][1] < _ENOUGH_SIGNS or (len(best) > 1 and best[0][1] == best[1][1]):
-        return UNKNOWN
-    return best[0][0]
+    signs: dict[str, int] = {}
+    for languages in filter(None, map(_OF_WORD.get, _TOKENS.findall(text.lower()))):
+        for language in languages:
+            signs[language] = signs.get(language, 0) + 1
+    most = max(signs.values(), default=0)
+    best = [language for language, count in signs.items() if count == most]
+    return best[0] if most >= _ENOUGH_SIGNS and len(best) == 1 else UNKNOWN
 
 
 def _script(character: str) -> str:

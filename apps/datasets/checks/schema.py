@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from apps.datasets.chat_rows import check_messages
 from apps.datasets.checks.results import ACCEPT, DROP_ROWS, PROBLEM, Found, Item, Row, item_key, rows_text
-from apps.datasets.checks.texts import is_blank, parts_of
+from apps.datasets.checks.texts import Parts, is_blank, parts_of
 from apps.datasets.problems import CODE_TITLES
+from apps.datasets.quick_rows import quick_messages
 
 if TYPE_CHECKING:
     from apps.datasets.checks.facts import Facts
@@ -21,9 +22,9 @@ _DETAILS = {
 _TITLES = {"rejected_is_empty": "Rejected answer is empty"}
 
 
-def row_problems(payload: Mapping[str, Any]) -> list[str]:
-    """Codes of what is wrong with one row, each once."""
-    parts = parts_of(payload)
+def row_problems(payload: Mapping[str, Any], parts: Parts | None = None) -> list[str]:
+    """Codes of what is wrong with one row, each once; `parts` are the row's where they are known already."""
+    parts = parts or parts_of(payload)
     if parts.rejected is not None:
         codes = set()
         if is_blank(parts.answer):
@@ -31,7 +32,8 @@ def row_problems(payload: Mapping[str, Any]) -> list[str]:
         if is_blank(parts.rejected):
             codes.add("rejected_is_empty")
         return sorted(codes)
-    codes = {problem.code for problem in check_messages(dict(payload))}
+    is_plain = payload.get("tools") is None and quick_messages(payload.get("messages")) is not None
+    codes = set() if is_plain else {problem.code for problem in check_messages(dict(payload))}
     if not codes and is_blank(parts.answer):
         codes.add("empty_answer")
     return sorted(codes)

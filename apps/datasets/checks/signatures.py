@@ -22,8 +22,8 @@ _MIX_2 = np.uint64(0xBF58476D1CE4E5B9)
 _SHIFT = np.uint64(31)
 
 
-@lru_cache(maxsize=200_000)
-def _word_hash(word: str) -> int:
+@lru_cache(maxsize=50_000)
+def word_hash(word: str) -> int:
     return int.from_bytes(
         hashlib.blake2b(word.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "big"
     )
@@ -38,7 +38,7 @@ def _mixed(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
 def word_signatures(texts: Sequence[list[str]]) -> list[bytes]:
     """A signature for each list of words, by words and pairs of neighbours; empty for those that are too short."""
     fitting = [words for words in texts if len(words) >= WORDS_FROM]
-    hashes = np.array([_word_hash(word) for words in fitting for word in words], dtype=np.uint64)
+    hashes = np.array([word_hash(word) for words in fitting for word in words], dtype=np.uint64)
     ends = np.cumsum([len(words) for words in fitting], dtype=np.int64)
     pairs = np.empty_like(hashes)
     pairs[:-1] = _mixed(hashes[:-1] * _MIX + hashes[1:])

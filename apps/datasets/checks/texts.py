@@ -4,7 +4,7 @@ import hashlib
 import json
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,6 +27,8 @@ def words_of(text: str) -> list[str]:
 
 def is_blank(text: str) -> bool:
     """Nothing that can be seen: empty, white space or invisible characters only."""
+    if text.isascii():
+        return not text or text.isspace()
     return not _INVISIBLE.sub("", text).strip()
 
 
@@ -103,13 +105,15 @@ def _answer_text(value: Any) -> str:
 def strings_in(value: Any) -> list[str]:
     """Every text in a payload, in order, roles and keys left out."""
     found: list[str] = []
-    left = [value]
-    while left:
-        item = left.pop()
+    _collect([value], found)
+    return found
+
+
+def _collect(items: Iterable[Any], found: list[str]) -> None:
+    for item in items:
         if isinstance(item, str):
             found.append(item)
         elif isinstance(item, list):
-            left += reversed(item)
+            _collect(item, found)
         elif isinstance(item, dict):
-            left += [part for name, part in reversed(item.items()) if name != "role"]
-    return found
+            _collect([part for name, part in item.items() if name != "role"], found)

@@ -8,7 +8,7 @@ from apps.datasets.formats.csv_reader import read_csv
 from apps.datasets.formats.export_reader import read_export
 from apps.datasets.formats.json_reader import read_json
 from apps.datasets.formats.parquet_reader import read_parquet
-from apps.datasets.formats.records import Record
+from apps.datasets.formats.records import UNREAD, Record
 from apps.datasets.formats.source import Source
 from apps.datasets.line_reader import Line, read_lines
 from apps.datasets.problems import RowProblem, line_too_long
@@ -99,16 +99,18 @@ def _json_lines(
 ) -> Iterator[Record]:
     for found in read_lines(chunks, limit=limit, offset=offset, line_number=line):
         each = _without_mark(found) if found.offset == 0 else found
+        number, data, over = each.number, each.data, each.over_limit
         yield Record(
-            number=each.number,
-            raw=each.data,
-            last=each.number,
-            end=source.consumed if packed else each.end,
-            offset=each.offset,
-            length=each.length,
-            problem=_too_long(each, limit) if each.over_limit else None,
-            is_empty=not each.over_limit and not each.data.strip(),
-            over_limit=each.over_limit,
+            number,
+            data,
+            number,
+            source.consumed if packed else each.end,
+            UNREAD,
+            each.offset,
+            each.length,
+            _too_long(each, limit) if over else None,
+            not over and (not data or data.isspace()),
+            over,
         )
 
 

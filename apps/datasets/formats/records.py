@@ -17,7 +17,7 @@ class FileError(Exception):
         self.problem = problem
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Record:
     """A row that was cut out of the file, good or bad."""
 

@@ -9,6 +9,7 @@ from apps.datasets.services.changes import (
     merge_request,
     restore_request,
 )
+from apps.datasets.services.check_facts import facts_help
 from apps.datasets.services.check_running import checks_run, checks_stopped
 from apps.datasets.services.checks import checks_request, finding_decide
 from apps.datasets.services.datasets import (
@@ -21,6 +22,11 @@ from apps.datasets.services.datasets import (
     trash_empty,
 )
 from apps.datasets.services.filters import filter_delete, filter_save
+from apps.datasets.services.finding_deciding import (
+    finding_decide_request,
+    finding_decide_run,
+    finding_decide_stopped,
+)
 from apps.datasets.services.import_checking import (
     import_check,
     import_check_stopped,
@@ -77,6 +83,7 @@ __all__ = [
     "checks_request",
     "checks_run",
     "checks_stopped",
+    "facts_help",
     "PIECE_BYTES",
     "dataset_create",
     "dataset_delete",
@@ -86,6 +93,9 @@ __all__ = [
     "filter_delete",
     "filter_save",
     "finding_decide",
+    "finding_decide_request",
+    "finding_decide_run",
+    "finding_decide_stopped",
     "import_check",
     "import_check_again",
     "import_check_stopped",

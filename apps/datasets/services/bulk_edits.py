@@ -26,6 +26,10 @@ SAMPLE_READS = 2000
 Report = Callable[..., None]
 
 
+def silent(*_: object, **__: object) -> None:
+    """A report to nobody."""
+
+
 def edit_rows(change: Change, wanted: RowFilter, report: Report) -> dict[str, int]:
     """Apply the change's edit to every row of the filter; counts of changed, skipped and refused rows."""
     rows = _candidates(change, wanted)
@@ -49,6 +53,7 @@ def clean_rows(
     edit: Edit | None,
     parameters: dict[str, Any],
     actor: User,
+    report: Report = silent,
 ) -> int:
     """Remove these forms, or put edited ones in their place, at once; how many rows that were.
 
@@ -63,6 +68,7 @@ def clean_rows(
     )
     changed = 0
     for start in range(0, len(ids), BATCH):
+        report(start, total=len(ids))
         part = list(ids[start : start + BATCH])
         if edit is None:
             changed += _remove(change, part)
@@ -76,6 +82,7 @@ def clean_rows(
             )
         _store(change, forms)
         changed += len(forms)
+    report(len(ids), force=True)
     if changed:
         Change.objects.filter(pk=change.pk).update(row_count=changed)
         removed = changed if edit is None else 0

@@ -1,13 +1,13 @@
 """Comparing rows with what models are judged by: every suite of the project, exactly and nearly."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 
 import numpy as np
 
 from apps.datasets.checks.facts import Facts, facts_of
 from apps.datasets.checks.leakage import held_out_leakage, training_rows
-from apps.datasets.checks.near_duplicates import propose, verify
+from apps.datasets.checks.near_duplicates import Pairs, propose, verify
 from apps.datasets.checks.results import Found
 from apps.datasets.checks.shingles import character_shingles, word_shingles
 from apps.datasets.checks.signatures import as_matrix
@@ -15,6 +15,9 @@ from apps.datasets.checks.texts import parts_of, words_of
 from apps.datasets.models import CheckReport, Example
 from apps.datasets.plugs import HeldOutItem, HeldOutSet, held_out_of
 from apps.datasets.services.check_loading import Texts
+
+COMPARED_AT_ONCE = 200_000
+"""Rows whose signatures are copied beside those of a suite's items."""
 
 
 def held_out_findings(report: CheckReport, facts: Facts, texts: Texts) -> tuple[list[Found], list[str]]:
@@ -69,31 +72,45 @@ def _leakage(
         (facts.word_signatures, [row.word_signature for row in judged], word_shingles),
         (facts.character_signatures, [row.character_signature for row in judged], character_shingles),
     ):
-        places = [int(place) for place in rows if signatures[place]]
         numbers = [number for number, signature in enumerate(of_items) if signature]
-        if not places or not numbers:
-            continue
-        matrix = as_matrix(
-            [*(signatures[place] for place in places), *(of_items[number] for number in numbers)]
-        )
-        proposal = propose(matrix, boundary=len(places))
-
-        def shingles_of(
-            wanted: Sequence[int],
-            places: list[int] = places,
-            numbers: list[int] = numbers,
-            shingle: object = shingle,
-        ) -> dict[int, set[str]]:
-            read = texts.asked([places[each] for each in wanted if each < len(places)])
-            return {
-                each: shingle(  # type: ignore[operator]
-                    words_of(read[places[each]] if each < len(places) else asked[numbers[each - len(places)]])
+        with_signature = signatures.among(rows)
+        for start in range(0, len(with_signature) if numbers else 0, COMPARED_AT_ONCE):
+            places = with_signature[start : start + COMPARED_AT_ONCE]
+            matrix, of = signatures.matrix(places)
+            both = np.concatenate([matrix[of], as_matrix([of_items[number] for number in numbers])])
+            pairs = propose(both, boundary=len(places)).pairs
+            close += [
+                (place, items[number].position, similar)
+                for place, number, similar in _verified(
+                    pairs,
+                    places=places.tolist(),
+                    numbers=numbers,
+                    texts=texts,
+                    asked=asked,
+                    shingle=shingle,
                 )
-                for each in wanted
-            }
-
-        close += [
-            (places[one], items[numbers[other - len(places)]].position, similar)
-            for one, other, similar in verify(proposal.pairs, shingles_of)
-        ]
+            ]
     return held_out_leakage(facts, name=held_out.name, key=held_out.key, exact=exact, close=close)
+
+
+def _verified(
+    pairs: Pairs,
+    *,
+    places: list[int],
+    numbers: list[int],
+    texts: Texts,
+    asked: list[str],
+    shingle: Callable[[list[str]], set[str]],
+) -> Iterator[tuple[int, int, float]]:
+    """The pairs of a row and an item that are similar in truth: place of the row, number of the item."""
+    count = len(places)
+
+    def shingles_of(wanted: Sequence[int]) -> dict[int, set[str]]:
+        read = texts.asked([places[each] for each in wanted if each < count])
+        return {
+            each: shingle(words_of(read[places[each]] if each < count else asked[numbers[each - count]]))
+            for each in wanted
+        }
+
+    for one, other, similar in verify(pairs, shingles_of):
+        yield places[one], numbers[other - count], similar

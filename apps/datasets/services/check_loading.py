@@ -8,15 +8,17 @@ from typing import Any
 import msgspec
 import numpy as np
 from django.db import connection, transaction
+from numpy.typing import NDArray
 
 from apps.datasets.chat_lines import chat_line, made_payload
+from apps.datasets.checks.columns import Counts, Hashes, Shared, Signatures
 from apps.datasets.checks.facts import Facts
 from apps.datasets.checks.texts import Parts, parts_of
 from apps.datasets.models import CheckReport, Example
 from apps.datasets.services.check_facts import rows_of
 
 HASH_CHARACTERS = 24
-TEXTS_KEPT = 20_000
+TEXTS_KEPT = 5_000
 READ_AT_ONCE = 5000
 _NUMBERS = (
     "whole",
@@ -42,17 +44,20 @@ _OTHERS = (
     "word_signatures",
     "character_signatures",
 )
-_SHARED = {"answer_texts", "languages", "splits", "groups"}
-_LISTS = {"personal", "problems"}
-_BYTES = {"word_signatures", "character_signatures"}
+_COLUMNS = {
+    "content": Hashes,
+    "tokens": Counts,
+    "answer_tokens": Counts,
+    "word_signatures": Signatures,
+    "character_signatures": Signatures,
+}
+"""Those with another value in each row; of the others the same few come again and again."""
 
 
 def columns_load(report: CheckReport) -> Facts:
     """Everything that the checks compare, read by one statement."""
     numbers = {name: array("q") for name in ("ids", *_NUMBERS)}
-    others: dict[str, list[Any]] = {name: [] for name in _OTHERS}
-    shared: dict[Any, Any] = {}
-    nothing: list[str] = []
+    others: dict[str, Any] = {name: _COLUMNS.get(name, Shared)() for name in _OTHERS}
     statement, subject = _statement(report)
     with transaction.atomic(), connection.chunked_cursor() as cursor:
         cursor.execute(statement, {"subject": subject})
@@ -61,20 +66,15 @@ def columns_load(report: CheckReport) -> Facts:
             for number_column, values in zip(numbers.values(), columns, strict=False):
                 number_column.extend(values)
             for name, values in zip(_OTHERS, columns[len(numbers) :], strict=True):
-                # The same few texts come again and again, and most lists are empty: one of each is enough.
-                if name in _SHARED:
-                    others[name] += [shared.setdefault(value, value) for value in values]
-                elif name in _LISTS:
-                    others[name] += [value or nothing for value in values]
-                elif name in _BYTES:
-                    others[name] += map(bytes, values)
-                else:
-                    others[name] += values
-    columns_read: dict[str, Any] = {
-        name: np.frombuffer(column, dtype=np.int64) if column else np.empty(0, np.int64)
-        for name, column in numbers.items()
-    }
+                others[name].extend(values)
+    columns_read = {name: _as_column(column) for name, column in numbers.items()}
     return Facts(**(columns_read | others))
+
+
+def _as_column(values: "array[int]") -> NDArray[np.int64]:
+    column = np.frombuffer(values, dtype=np.int64) if values else np.empty(0, np.int64)
+    # Most data have no pairs, no conversations or no system prompts: a column of nothing needs no memory.
+    return column if column.any() else np.broadcast_to(np.int64(0), len(values))
 
 
 def _statement(report: CheckReport) -> tuple[str, int]:

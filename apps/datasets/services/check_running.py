@@ -4,6 +4,7 @@ The report is written in one transaction at the end; what is worked out of singl
 that was stopped goes on where it was, and that of a version made from a checked one looks at new rows only.
 """
 
+import logging
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -30,16 +31,20 @@ from apps.datasets.checks.results import SEVERITIES, Found
 from apps.datasets.checks.schema import schema_findings
 from apps.datasets.checks.size import size_findings
 from apps.datasets.checks.token_lengths import token_findings
-from apps.datasets.models import CheckReport, CheckState, Decision, Finding, FindingRow
+from apps.datasets.models import CheckPart, CheckReport, CheckState, Decision, Finding, FindingRow
 from apps.datasets.plugs import answer_form_of
 from apps.datasets.selectors_checks import head_mark
-from apps.datasets.services.check_facts import facts_complete
+from apps.datasets.services.check_facts import facts_complete, facts_divide
 from apps.datasets.services.check_held_out import held_out_findings
 from apps.datasets.services.check_loading import Texts, answers_stream, columns_load
-from apps.datasets.tokenizers import context_length_of, tokenizer_key, tokenizer_of
+from apps.datasets.tokenizers import context_length_of, tokenizer_of
 from apps.operations.models import Operation, OperationState
 from apps.operations.progress import Progress
 
+logger = logging.getLogger(__name__)
+
+HELPERS = 3
+"""Workers that are asked to take a part in the work, if they are free."""
 FORM_SAMPLE = 5000
 """Answers from which a form is proposed where the project declares none."""
 TITLES = {
@@ -69,17 +74,29 @@ def checks_run(*, report: CheckReport, progress: Progress) -> None:
     mark = head_mark(dataset)
     total = report.version.row_count if report.version else dataset.example_count
     progress.report(0, total=total, unit="rows", message="Looking at each row")
-    base_model = dataset.project.base_model
-    tokenizer, why_unknown = tokenizer_of(base_model)
-    new = facts_complete(
-        report, tokenizer, "" if tokenizer is None else tokenizer_key(base_model), progress.report
-    )
+    _, why_unknown = tokenizer_of(dataset.project.base_model)
+    parts, new = facts_divide(report)
+    _ask_for_help(report, parts - 1)
+    facts_complete(report, progress.report)
     progress.report(total, message="Comparing the rows")
     facts = columns_load(report)
     run = _Run(report, facts, progress)
     run.all(why_unknown)
     report.row_count, report.new_count = len(facts), new
     _write(run, mark, progress)
+
+
+def _ask_for_help(report: CheckReport, parts: int) -> None:
+    """Workers that are free take parts, too. Nothing waits for them: what nobody takes is done here."""
+    from celery import current_app
+
+    try:
+        for _ in range(min(parts, HELPERS)):
+            current_app.send_task(
+                "apps.datasets.tasks.help_checks", args=[report.pk], expires=60, retry=False
+            )
+    except Exception as error:  # noqa: BLE001 - the broker client raises many kinds
+        logger.warning("checks.no_help", extra={"report": report.pk, "reason": str(error)})
 
 
 def checks_stopped(*, report: CheckReport, operation: Operation) -> None:
@@ -204,6 +221,7 @@ def _write(run: _Run, mark: str, progress: Progress) -> None:
             error="",
         )
         _drop_older_rows(report)
+        CheckPart.objects.filter(report=report).delete()
         record(
             workspace=report.dataset.project.workspace,
             actor=progress.operation.actor,

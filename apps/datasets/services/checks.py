@@ -4,6 +4,7 @@ import hashlib
 import hmac
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -37,11 +38,13 @@ from apps.datasets.models import (
     VersionState,
 )
 from apps.datasets.selectors_checks import blocking_findings, latest_report, refused_row_count
-from apps.datasets.services.bulk_edits import clean_rows
+from apps.datasets.services.bulk_edits import Report, clean_rows, silent
 from apps.operations.services import operation_start
 
 CHECK_KIND = "datasets.run_checks"
 DROPS = (DROP_ROWS, DROP_REPEATS, DROP_TRAIN)
+KEEPING = (ACCEPT, TRUNCATE)
+"""Decisions that change no row."""
 LOOKED_UP = 5000
 
 
@@ -94,28 +97,39 @@ def refuse_refused_rows(dataset: Dataset) -> None:
         )
 
 
-def finding_decide(
-    *, finding: Finding, action: str, reason: str = "", items: Sequence[int] | None = None, actor: User
-) -> int:
-    """Do `action` on the open items of a finding, or on some of them, and record who decided it and why.
-
-    Returns how many rows changed. Rows are only ever taken out of what stands in the dataset, or replaced there by new
-    forms: versions keep theirs.
-    """
+def refuse_decision(*, finding: Finding, action: str, reason: str) -> None:
+    """Raise where `action` can't be done about the finding, whatever its rows are."""
     if action not in finding.actions:
         raise PortalError("This can't be done about this finding. Reload the page.", code="unknown_action")
-    reason = reason.strip()[:300]
-    if action == ACCEPT and not reason:
+    if action == ACCEPT and not reason.strip():
         raise PortalError(
             "Say why these may stay: whoever reads the report later will ask.", code="no_reason"
         )
-    report = finding.report
-    if action != ACCEPT and report.version_id is not None:
+    if action != ACCEPT and finding.report.version_id is not None:
         raise ConflictError(
             "A version never changes. Clean up what stands in the dataset, and freeze another version from it."
         )
+
+
+def finding_decide(
+    *,
+    finding: Finding,
+    action: str,
+    reason: str = "",
+    items: Sequence[int] | None = None,
+    actor: User,
+    report: Report = silent,
+) -> int:
+    """Do `action` on the open items of a finding, or on some of them, and record who decided it and why.
+
+    Returns how many rows changed; `report` is told as it goes on. Rows are only ever taken out of what stands in the
+    dataset, or replaced there by new forms: versions keep theirs.
+    """
+    refuse_decision(finding=finding, action=action, reason=reason)
+    reason = reason.strip()[:300]
+    checked = finding.report
     with transaction.atomic():
-        dataset = Dataset.objects.select_for_update().get(pk=report.dataset_id)
+        dataset = Dataset.objects.select_for_update().get(pk=checked.dataset_id)
         current = Finding.objects.select_for_update().get(pk=finding.pk)
         rows = FindingRow.objects.filter(finding=current, decided="")
         if items is not None:
@@ -125,14 +139,16 @@ def finding_decide(
             raise ConflictError("These were decided in the meantime. Reload the page to see how.")
         if action == REFUSE:  # they stay open: somebody must still shorten, drop or cut them
             _remember(dataset, current, action=action, reason=reason, items=items, actor=actor)
-            _record(report, current, action=action, reason=reason, items=decided, rows=0, actor=actor)
+            _record(checked, current, action=action, reason=reason, items=decided, rows=0, actor=actor)
             return 0
-        changed = _change_rows(dataset, current, rows, action=action, reason=reason, actor=actor)
+        changed = 0
+        if action not in KEEPING:
+            changed = _Cleaning(dataset, current, action, reason, actor).run(rows, report)
         _remember(dataset, current, action=action, reason=reason, items=items, actor=actor)
         rows.update(decided=action)
         Finding.objects.filter(pk=current.pk).update(open_count=F("open_count") - decided)
-        _count_open(report)
-        _record(report, current, action=action, reason=reason, items=decided, rows=changed, actor=actor)
+        _count_open(checked)
+        _record(checked, current, action=action, reason=reason, items=decided, rows=changed, actor=actor)
     return changed
 
 
@@ -193,22 +209,32 @@ def _count_open(report: CheckReport) -> None:
     )
 
 
-def _change_rows(
-    dataset: Dataset, finding: Finding, rows: Any, *, action: str, reason: str, actor: User
-) -> int:
-    if action in (ACCEPT, TRUNCATE):
-        return 0
-    edit = None
-    if action not in DROPS:
-        replace = mask if action == MASK else placeholder_with(_placeholder_key(dataset))
-        edit = partial(_redacted_row, kind=finding.code, replace=replace)
-    return clean_rows(
-        dataset=dataset,
-        ids=_standing(dataset, rows, action),
-        edit=edit,
-        parameters={"rows": finding.title, "finding": finding.code} | ({"reason": reason} if reason else {}),
-        actor=actor,
-    )
+@dataclass(frozen=True)
+class _Cleaning:
+    """A decision that changes rows."""
+
+    dataset: Dataset
+    finding: Finding
+    action: str
+    reason: str
+    actor: User
+
+    def run(self, rows: Any, report: Report) -> int:
+        """How many of the rows changed."""
+        edit = None
+        if self.action not in DROPS:
+            key = _placeholder_key(self.dataset)
+            replace = mask if self.action == MASK else placeholder_with(key)
+            edit = partial(_redacted_row, kind=self.finding.code, replace=replace)
+        parameters = {"rows": self.finding.title, "finding": self.finding.code}
+        return clean_rows(
+            dataset=self.dataset,
+            ids=_standing(self.dataset, rows, self.action),
+            edit=edit,
+            parameters=parameters | ({"reason": self.reason} if self.reason else {}),
+            actor=self.actor,
+            report=report,
+        )
 
 
 def _standing(dataset: Dataset, rows: Any, action: str) -> list[int]:

@@ -7,6 +7,7 @@ stored batch, and no line is ever staged twice.
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from struct import Struct
 
 from django.conf import settings
 from django.db import DataError, connection, transaction
@@ -14,9 +15,9 @@ from django.db import DataError, connection, transaction
 from apps.core.states import transition
 from apps.datasets.formats import FileError, Record, recognise
 from apps.datasets.import_files import blob_of, mapping_of, records_of, source_of
-from apps.datasets.mapping import MappedRow, row_of
+from apps.datasets.mapping import RowMapping, row_of
 from apps.datasets.models import Import, ImportProblem, ImportRow, ImportState
-from apps.datasets.problems import RowProblem, excerpt
+from apps.datasets.problems import EXCERPT_CHARACTERS, RowProblem, excerpt
 from apps.operations.models import Operation, OperationState
 from apps.operations.progress import OperationSupersededError, Progress
 
@@ -31,21 +32,13 @@ REPORTED_BYTES = 1000
 
 @dataclass
 class _Batch:
-    """What was read since the last transaction."""
+    """What was read since the last transaction, and once it is staged what came of it."""
 
-    rows: list[tuple[int, bytes, MappedRow]] = field(default_factory=list)
+    records: list[Record]
+    rows: int = 0
+    """How many passed."""
     problems: list[tuple[Record, list[RowProblem]]] = field(default_factory=list)
-    size: int = 0
-    records: int = 0
     empty: int = 0
-    last: int = 0
-    """The line, or row, that the batch ends with."""
-    end: int = 0
-    """The byte of the file up to which it was read."""
-
-    @property
-    def is_full(self) -> bool:
-        return self.records >= BATCH_ROWS or self.size >= BATCH_BYTES
 
 
 def import_check(*, import_record: Import, progress: Progress) -> None:
@@ -63,9 +56,10 @@ def import_check(*, import_record: Import, progress: Progress) -> None:
     )
     if not import_record.reading and _whole_file_refused(import_record):
         return
+    mapping = mapping_of(import_record)
     try:
         for batch in _batches(import_record):
-            _store(import_record, batch)
+            _store(import_record, batch, mapping)
             progress.report(
                 import_record.checked_bytes // REPORTED_BYTES,
                 message=f"{import_record.row_count:,} rows passed, {import_record.problem_count:,} did not",
@@ -88,34 +82,22 @@ def import_check_stopped(*, import_record: Import, operation: Operation) -> None
 
 def _batches(import_record: Import) -> Iterator[_Batch]:
     """What is left of the file, in batches. What came before a place that can't be read is handed on first."""
-    mapping = mapping_of(import_record)
     records = records_of(import_record, after=import_record.line_count, offset=import_record.checked_bytes)
-    batch = _Batch()
-    while True:
-        try:
-            record = next(records, None)
-        except FileError:
-            if batch.records:
-                yield batch
-            raise
-        if record is None:
-            break
-        batch.records += 1
-        batch.last, batch.end = record.last, record.end
-        batch.size += len(record.raw)
-        if record.is_empty:
-            batch.empty += 1
-        else:
-            found = row_of(record, mapping)
-            if isinstance(found, MappedRow):
-                batch.rows.append((record.number, record.raw if found.line is None else found.line, found))
-            else:
-                batch.problems.append((record, found))
-        if batch.is_full:
-            yield batch
-            batch = _Batch()
-    if batch.records:
-        yield batch
+    read: list[Record] = []
+    size = 0
+    try:
+        for record in records:
+            read.append(record)
+            size += len(record.raw)
+            if len(read) >= BATCH_ROWS or size >= BATCH_BYTES:
+                yield _Batch(read)
+                read, size = [], 0
+    except FileError:
+        if read:
+            yield _Batch(read)
+        raise
+    if read:
+        yield _Batch(read)
 
 
 def _whole_file_refused(import_record: Import) -> bool:
@@ -166,42 +148,78 @@ def _broken_off(import_record: Import, problem: RowProblem) -> None:
             setattr(import_record, name, value)
 
 
-def _store(import_record: Import, batch: _Batch) -> None:
-    """Stage a batch and move the mark behind it, in one transaction."""
+def _store(import_record: Import, batch: _Batch, mapping: RowMapping) -> None:
+    """Stage the good rows of a batch and move the mark behind it, in one transaction."""
     try:
         with transaction.atomic():
-            _copy(import_record, batch.rows)
+            _stage(import_record, batch, batch.records, mapping)
             _advance(import_record, batch)
     except DataError:
         # The checks know everything that Postgres is known to refuse; should it refuse more, only that row is lost.
-        batch = _without_refused(import_record, batch)
         with transaction.atomic():
-            _copy(import_record, batch.rows)
+            _stage_one_by_one(import_record, batch, mapping)
             _advance(import_record, batch)
 
 
-def _copy(import_record: Import, rows: list[tuple[int, bytes, MappedRow]]) -> None:
-    if not rows:
-        return
-    statement = (
-        "COPY datasets_importrow"
-        " (import_id, line, raw, raw_is_chat, split, payload, content_hash, text) FROM STDIN"
-    )
-    with connection.cursor() as cursor, cursor.copy(statement) as copy:
-        for number, data, row in rows:
-            chat = row.chat
+_COLUMNS = ("import_id", "line", "raw", "raw_is_chat", "split", "payload", "content_hash", "text")
+_bigint = Struct(">q").pack
+_JSONB = b"\x01"
+"""A jsonb value in binary is the number of the format, and its text."""
+
+
+def _stage(import_record: Import, batch: _Batch, records: list[Record], mapping: RowMapping) -> None:
+    """Check the records and stage what passes. The server stores rows while the next ones are looked at."""
+    batch.rows, batch.problems, batch.empty = 0, [], 0
+    key = _bigint(import_record.pk)
+    statement = f"COPY datasets_importrow ({', '.join(_COLUMNS)}) FROM STDIN (FORMAT binary)"
+    with (
+        connection.wrap_database_errors,
+        connection.cursor() as cursor,
+        cursor.copy(statement) as copy,
+    ):
+        for record in records:
+            if record.is_empty:
+                batch.empty += 1
+                continue
+            found = row_of(record, mapping)
+            if isinstance(found, list):
+                batch.problems.append((record, found))
+                continue
+            chat = found.chat
+            raw = record.raw if found.line is None else found.line
+            payload = _JSONB + (raw if found.raw_is_chat else chat.json_text.encode())
             copy.write_row(
                 (
-                    import_record.pk,
-                    number,
-                    data,
-                    row.raw_is_chat,
-                    row.split,
-                    chat.json_text,
+                    key,
+                    _bigint(record.number),
+                    raw,
+                    found.raw_is_chat,
+                    found.split,
+                    payload,
                     chat.content_hash,
                     chat.text,
                 )
             )
+            batch.rows += 1
+
+
+def _stage_one_by_one(import_record: Import, batch: _Batch, mapping: RowMapping) -> None:
+    whole = _Batch(batch.records)
+    for record in batch.records:
+        try:
+            with transaction.atomic():
+                _stage(import_record, batch, [record], mapping)
+        except DataError as error:
+            refused = RowProblem(
+                "refused_by_database",
+                f"The database can't store the row: {str(error).splitlines()[0]}.",
+                excerpt=excerpt(record.raw[: 4 * EXCERPT_CHARACTERS].decode("utf-8", "replace")),
+            )
+            batch.rows, batch.problems, batch.empty = 0, [(record, [refused])], 0
+        whole.rows += batch.rows
+        whole.problems += batch.problems
+        whole.empty += batch.empty
+    batch.rows, batch.problems, batch.empty = whole.rows, whole.problems, whole.empty
 
 
 def _advance(import_record: Import, batch: _Batch) -> None:
@@ -219,10 +237,10 @@ def _advance(import_record: Import, batch: _Batch) -> None:
         counts.update({problem.code for problem in problems})
     before = import_record.line_count
     fields = {
-        "checked_bytes": batch.end,
-        "line_count": batch.last,
+        "checked_bytes": batch.records[-1].end,
+        "line_count": batch.records[-1].last,
         "empty_line_count": import_record.empty_line_count + batch.empty,
-        "row_count": import_record.row_count + len(batch.rows),
+        "row_count": import_record.row_count + batch.rows,
         "problem_count": import_record.problem_count + len(batch.problems),
         "problem_counts": dict(counts),
     }
@@ -233,27 +251,6 @@ def _advance(import_record: Import, batch: _Batch) -> None:
         raise OperationSupersededError  # another attempt went on from here
     for name, value in fields.items():
         setattr(import_record, name, value)
-
-
-def _without_refused(import_record: Import, batch: _Batch) -> _Batch:
-    accepted = []
-    for number, data, row in batch.rows:
-        try:
-            with transaction.atomic():
-                _copy(import_record, [(number, data, row)])
-                transaction.set_rollback(True)
-            accepted.append((number, data, row))
-        except DataError as error:
-            problem = RowProblem(
-                "refused_by_database",
-                f"The database can't store the row: {str(error).splitlines()[0]}.",
-                excerpt=excerpt(row.chat.json_text),
-            )
-            # Its offset is known only to the reader; its number is what a person looks for.
-            batch.problems.append((Record(number, b"", number, batch.end), [problem]))
-    batch.rows = accepted
-    batch.problems.sort(key=lambda found: found[0].number)
-    return batch
 
 
 def _problem_row(import_record: Import, line: int, offset: int | None, problem: RowProblem) -> ImportProblem:

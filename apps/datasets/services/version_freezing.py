@@ -9,9 +9,11 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
+from sys import intern
 from typing import Any, NamedTuple
 
 import msgspec
+import numpy as np
 from django.db import connection, transaction
 from django.utils import timezone
 
@@ -20,6 +22,7 @@ from apps.core.chat_tokens import ChatTokenizer
 from apps.core.states import transition
 from apps.datasets.chat_lines import chat_line, made_payload
 from apps.datasets.chat_rows import answer_of, rejected_of
+from apps.datasets.checks.columns import Counts
 from apps.datasets.groups import group_of
 from apps.datasets.manifest import ManifestRow, manifest_hash
 from apps.datasets.models import ExampleFacts, Version, VersionState
@@ -28,7 +31,8 @@ from apps.datasets.selectors import head_of, tested_rows_of
 from apps.datasets.selectors_checks import clusters_for_freezing, length_rule
 from apps.datasets.services.apart import reporting_apart
 from apps.datasets.services.check_facts import token_lengths
-from apps.datasets.splits import SPLITS, SplitResult, SplitRow, assign_splits
+from apps.datasets.split_rows import HASH_BYTES, NONE, SplitRow, SplitRows
+from apps.datasets.splits import SPLITS, SplitResult, assign_splits
 from apps.datasets.statistics import duplicate_groups, frequent_ngrams, label_mix, summary
 from apps.datasets.tokenizers import tokenizer_key, tokenizer_of
 from apps.operations.models import Operation, OperationState
@@ -39,17 +43,17 @@ BATCH = 1000
 
 @dataclass
 class _Rows:
-    """What is kept of every row while a version is made: no text but its answer, shared where it repeats."""
+    """What is kept of every row while a version is made: no text but its answer and its group, once each, and no
+    object."""
 
     ids: "array[int]" = field(default_factory=lambda: array("q"))
-    answers: dict[str, str] = field(default_factory=dict)
-    split_rows: list[SplitRow] = field(default_factory=list)
+    split_rows: SplitRows = field(default_factory=SplitRows)
     given_splits: list[str] = field(default_factory=list)
-    raw_hashes: list[bytes] = field(default_factory=list)
+    raw_hashes: bytearray = field(default_factory=bytearray)
     characters: "array[int]" = field(default_factory=lambda: array("q"))
     turns: "array[int]" = field(default_factory=lambda: array("q"))
-    tokens: list[int | None] = field(default_factory=list)
-    answer_tokens: list[int | None] = field(default_factory=list)
+    tokens: Counts = field(default_factory=Counts)
+    answer_tokens: Counts = field(default_factory=Counts)
     system_prompts: set[int] = field(default_factory=set)
     clusters: dict[int, str] = field(default_factory=dict)
     """Example -> the cluster of nearly the same questions that it is in, where the checks know it."""
@@ -60,6 +64,9 @@ class _Rows:
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    def raw_hash(self, index: int) -> str:
+        return self.raw_hashes[index * HASH_BYTES : (index + 1) * HASH_BYTES].hex()
 
     @property
     def origin(self) -> dict[str, Any]:
@@ -165,14 +172,14 @@ def _take(
         rows.split_rows.append(
             SplitRow(
                 content_hash,
-                rows.answers.setdefault(answer, answer),
+                answer,
                 group_of(payload, version.group_path),
                 rows.clusters.get(pk, ""),
                 key in tested.keys or content_hash in tested.contents,
             )
         )
-        rows.given_splits.append(split)
-        rows.raw_hashes.append(hashlib.sha256(line).digest())
+        rows.given_splits.append(intern(split))
+        rows.raw_hashes += hashlib.sha256(line).digest()
         rows.characters.append(sum(len(message.get("content") or "") for message in messages))
         rows.turns.append(sum(message["role"] == "assistant" for message in messages))
         rows.preference_pairs += rejected_of(payload) is not None
@@ -181,15 +188,13 @@ def _take(
         rows.system_prompts.add(hash(first["content"]) if first["role"] in ("system", "developer") else 0)
         if pk not in counted:
             chats.append(messages)
-    new = iter(token_lengths(chats, tokenizer))
-    for pk, *_ in batch:
-        if pk in counted:
-            total, answers = counted[pk]
-        else:
-            length = next(new)
-            total, answers = (length.total, length.answers) if length else (None, None)
-        rows.tokens.append(total)
-        rows.answer_tokens.append(answers)
+    new = (
+        (length.total, length.answers) if length else (None, None)
+        for length in token_lengths(chats, tokenizer)
+    )
+    lengths = [counted[row.pk] if row.pk in counted else next(new) for row in batch]
+    rows.tokens.extend(total for total, _ in lengths)
+    rows.answer_tokens.extend(answers for _, answers in lengths)
 
 
 def _counted_before(version: Version, ids: list[int]) -> dict[int, tuple[int | None, int | None]]:
@@ -215,15 +220,15 @@ def _write(version: Version, rows: _Rows, result: SplitResult) -> None:
                     result.splits[index],
                     rows.tokens[index],
                     rows.answer_tokens[index],
-                    rows.split_rows[index].group,
+                    rows.split_rows.groups[index],
                 )
             )
 
 
 def _close(version: Version, rows: _Rows, result: SplitResult, progress: Progress, why_unknown: str) -> None:
     identity = manifest_hash(
-        ManifestRow(index + 1, row.content_hash, rows.raw_hashes[index].hex(), result.splits[index])
-        for index, row in enumerate(rows.split_rows)
+        ManifestRow(index + 1, rows.split_rows.content(index), rows.raw_hash(index), split)
+        for index, split in enumerate(result.splits)
     )
     sizes = {split: result.splits.count(split) for split in SPLITS}
     progress.check()  # an attempt that was given up must not freeze after all
@@ -253,8 +258,12 @@ def _close(version: Version, rows: _Rows, result: SplitResult, progress: Progres
 
 
 def _statistics(rows: _Rows, result: SplitResult, why_unknown: str) -> dict[str, Any]:
-    distinct = len({row.content_hash for row in rows.split_rows})
     refused = 0 if why_unknown else rows.tokens.count(None)
+    answers, groups, clusters = rows.split_rows.answers, rows.split_rows.groups, rows.split_rows.clusters
+    by_answer = np.bincount(answers.codes, minlength=len(answers.names)).tolist()
+    contents = rows.split_rows.content_codes()
+    distinct = int((contents == np.arange(len(rows))).sum())
+    repeated = np.flatnonzero(np.bincount(contents, minlength=1)[contents] > 1)
     return {
         "tokens": {
             "total": _by_split(rows.tokens, result.splits),
@@ -268,16 +277,18 @@ def _statistics(rows: _Rows, result: SplitResult, why_unknown: str) -> dict[str,
             "characters": summary(rows.characters),
             "turns": summary(rows.turns),
         },
-        "answers": label_mix([row.answer for row in rows.split_rows], result.splits),
+        "answers": label_mix([answers.names[code] for code in answers.codes], result.splits),
         "duplicate_rows": len(rows) - distinct,
-        "duplicates": duplicate_groups([row.content_hash for row in rows.split_rows], rows.ids),
-        "ngrams": frequent_ngrams(Counter(row.answer for row in rows.split_rows)),
+        "duplicates": duplicate_groups(
+            contents[repeated].tolist(), [rows.ids[row] for row in repeated.tolist()]
+        ),
+        "ngrams": frequent_ngrams(dict(zip(answers.names, by_answer, strict=True))),
         "origin": rows.origin,
         "features": dict(rows.features),
-        "groups": len({row.group for row in rows.split_rows if row.group}),
-        "rows_in_groups": sum(1 for row in rows.split_rows if row.group),
-        "clusters": len({row.cluster for row in rows.split_rows if row.cluster}),
-        "rows_in_clusters": sum(1 for row in rows.split_rows if row.cluster),
+        "groups": len(groups.names),
+        "rows_in_groups": len(rows) - groups.codes.count(NONE),
+        "clusters": len(clusters.names),
+        "rows_in_clusters": len(rows) - clusters.codes.count(NONE),
         "units": result.units,
         "held_in_test": result.held,
         "strata": result.strata,
@@ -286,7 +297,7 @@ def _statistics(rows: _Rows, result: SplitResult, why_unknown: str) -> dict[str,
     }
 
 
-def _by_split(counts: list[int | None], splits: list[str]) -> dict[str, int] | None:
+def _by_split(counts: Sequence[int | None], splits: list[str]) -> dict[str, int] | None:
     """Sums in all and a split; None as soon as one row is unknown."""
     sums = dict.fromkeys(("all", *SPLITS), 0)
     for count, split in zip(counts, splits, strict=True):
@@ -297,7 +308,6 @@ def _by_split(counts: list[int | None], splits: list[str]) -> dict[str, int] | N
     return sums
 
 
-def _known_summary(counts: list[int | None]) -> dict[str, Any] | None:
+def _known_summary(counts: Sequence[int | None]) -> dict[str, Any] | None:
     """None unless every row is known: a summary of the rest would be taken for one of all."""
-    known = [count for count in counts if count is not None]
-    return summary(known) if len(known) == len(counts) else None
+    return None if None in counts else summary([count for count in counts if count is not None])

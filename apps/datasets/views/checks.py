@@ -35,7 +35,7 @@ from apps.datasets.selectors_checks import (
     latest_report,
     reports_of,
 )
-from apps.datasets.services import checks_request, finding_decide
+from apps.datasets.services import checks_request, finding_decide_request
 from apps.datasets.services.checks import ACTIONS
 from apps.datasets.views.datasets import data_crumbs, dataset_tabs
 from apps.datasets.views.versions import version_tabs
@@ -82,8 +82,13 @@ def _report_page(request: ProjectRequest, dataset: Dataset, version: Version | N
         "breadcrumbs": data_crumbs(request, *crumbs, ("Checks", "")),
     }
     if report is not None and report.state == CheckState.DONE:
+        findings = findings_of(report)
+        deciding = next((finding for finding in findings if finding.deciding), None)
+        if deciding is not None:
+            context["operation"] = operation = latest_operation_for(deciding)
+            context["is_working"] = operation is not None and operation.is_active
         context |= {
-            "findings": [_shown(finding, report) for finding in findings_of(report)],
+            "findings": [_shown(finding, report) for finding in findings],
             "is_current": is_current(report),
             "meter": meter_of(version.train_count if version else report.row_count),
             "title": _title(report),
@@ -103,7 +108,7 @@ class ShownFinding:
 
 def _shown(finding: Finding, report: CheckReport) -> ShownFinding:
     finding.report = report
-    is_open = bool(finding.open_count)
+    is_open = bool(finding.open_count) and not finding.deciding
     cleaning = [name for name in finding.actions if name != ACCEPT] if report.version_id is None else []
     return ShownFinding(
         finding,
@@ -161,13 +166,16 @@ def finding(request: ProjectRequest, pk: int) -> HttpResponse:
 def _decide(request: ProjectRequest, found: Finding) -> HttpResponse:
     action = request.POST.get("action", "")
     chosen = [int(text) for text in request.POST.getlist("items") if text.isascii() and text.isdigit()][:5000]
-    changed = finding_decide(
+    changed = finding_decide_request(
         finding=found,
         action=action,
         reason=request.POST.get("reason", ""),
         items=chosen or None,
         actor=request.user,
     )
+    if changed is None:
+        messages.success(request, "These are many rows, so a worker does it. Here you see how far it is.")
+        return redirect(found.report)
     messages.success(request, ACTIONS[action][1](changed))
     return redirect(found if chosen else found.report)
 
