@@ -1,11 +1,13 @@
 """A default worker as `ftportal up` runs it, for benchmarks of whole operations."""
 
+import contextlib
 import os
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import psutil
 from django.conf import settings
@@ -31,8 +33,9 @@ class Worker:
         while waiting.exists():
             if time.monotonic() - started > limit:
                 raise SystemExit(f"not done after {limit} s: {waiting.first()}")
+            # Again and again: a process that has grown large is replaced after its work.
+            self._note_peaks()
             time.sleep(0.05)
-        self._note_peaks()
         operation = Operation.objects.latest("pk")
         if operation.state != OperationState.SUCCEEDED:
             raise SystemExit(f"{operation.kind} {operation.state}: {operation.error}")
@@ -40,9 +43,10 @@ class Worker:
 
     def _note_peaks(self) -> None:
         for process in [self._main, *self._main.children(recursive=True)]:
-            with open(f"/proc/{process.pid}/status", encoding="ascii") as status:
-                kilobytes = next(int(line.split()[1]) for line in status if line.startswith("VmHWM:"))
-            self.peaks[process.pid] = 1024 * kilobytes
+            with contextlib.suppress(OSError, StopIteration):  # it has just ended
+                status = Path(f"/proc/{process.pid}/status").read_text(encoding="ascii")
+                line = next(line for line in status.splitlines() if line.startswith("VmHWM:"))
+                self.peaks[process.pid] = 1024 * int(line.split()[1])
 
 
 @contextmanager
