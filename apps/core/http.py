@@ -37,6 +37,17 @@ def render_partial(
     return response
 
 
+def render_until_done(
+    request: HttpRequest, template: str, context: dict[str, Any], *, partial: str
+) -> HttpResponse:
+    """A page that asks for `partial` again while work goes on (`is_working`); at its end the whole page comes anew,
+    since more of it than the partial is about what has been made."""
+    response = render_partial(request, template, context, partials=[partial])
+    if getattr(request, "htmx", None) and not context["is_working"]:
+        response.headers["HX-Refresh"] = "true"
+    return response
+
+
 def stream_download(
     request: HttpRequest, content: Iterable[bytes], *, filename: str, content_type: str
 ) -> StreamingHttpResponse:

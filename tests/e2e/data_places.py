@@ -1,5 +1,7 @@
 """A project whose data has been through everything, and the address of each page about it."""
 
+from typing import Any
+
 from tests.ftportal.running import wait_for
 from tests.integration.main_job import PATIENCE, Work, last_number
 from tests.integration.rows import jsonl, row
@@ -28,7 +30,12 @@ def data_places(work: Work) -> dict[str, str]:
     table = b'text,intent\nWhere is my card?,card\n"Two\nlines",loan\nragged\n'
     mapping = last_number(work.upload(table, "intents.csv"))
     saved = visitor.get(f"{base}imports/{mapping}/mapping/")
-    form = {"preset": "template", "shown": "template", "prompt": "{{text}}", "answer": "{{intent}}"}
+    form: dict[str, Any] = {
+        "preset": "template",
+        "shown": "template",
+        "prompt": "{{text}}",
+        "answer": "{{intent}}",
+    }
     visitor.submit(saved, "Check the file", **form, save_as="Intents", check="1")
     work.wait_for_import(mapping, "checked")
     waiting = last_number(work.upload(table, "more-intents.csv"))

@@ -10,7 +10,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 
 from apps.accounts.access import require
 from apps.accounts.permissions import Permission
-from apps.core.http import render_partial
+from apps.core.http import render_until_done
 from apps.datasets.checks.personal.detection import hits_in
 from apps.datasets.checks.personal.hits import KINDS
 from apps.datasets.checks.results import ACCEPT, REFUSE
@@ -78,7 +78,7 @@ def _report_page(request: ProjectRequest, dataset: Dataset, version: Version | N
             "meter": meter_of(version.train_count if version else report.row_count),
             "title": _title(report),
         }
-    return render_partial(request, "datasets/checks.html", context, partials=["report"])
+    return render_until_done(request, "datasets/checks.html", context, partial="report")
 
 
 @dataclass(frozen=True)

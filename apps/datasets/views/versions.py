@@ -10,7 +10,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 
 from apps.accounts.permissions import Permission
 from apps.core.errors import ConflictError
-from apps.core.http import render_partial, stream_download
+from apps.core.http import render_partial, render_until_done, stream_download
 from apps.datasets.charts import answer_rows, bars_of, duplicate_sizes, split_segments
 from apps.datasets.forms import FreezeForm
 from apps.datasets.models import Split, Version, VersionState
@@ -150,7 +150,7 @@ def version(request: ProjectRequest, pk: int) -> HttpResponse:
                 *([bars_of("Answers a row", turns, "answers")] if turns["maximum"] > 1 else []),
             ],
         }
-    return render_partial(request, "datasets/version.html", context, partials=["version"])
+    return render_until_done(request, "datasets/version.html", context, partial="version")
 
 
 @project_view(Permission.VIEW)
