@@ -157,19 +157,20 @@ def size_advice(train_rows: int, test_rows: int) -> SizeAdvice:
         advice = (
             "done",
             "Enough for a focused task",
-            "500 to 1,000 examples bring a noticeable improvement on one focused task.",
+            "500 to 1\u202f000 examples bring a noticeable improvement on one focused task.",
         )
     elif train_rows <= 10_000:
         advice = (
             "done",
             "A good size",
-            "1,000 to 10,000 examples bring strong performance. More care for each row pays more than more rows.",
+            "1\u202f000 to 10\u202f000 examples bring strong performance."
+            " More care for each row pays more than more rows.",
         )
     else:
         advice = (
             "info",
             "More than most tasks need",
-            "Over 10,000 examples bring less and less, unless the task is very complex or diverse.",
+            "Over 10\u202f000 examples bring less and less, unless the task is very complex or diverse.",
         )
     tone, title, text = advice
     if 0 < test_rows < 100:

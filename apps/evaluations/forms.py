@@ -2,6 +2,7 @@ from typing import Any
 
 from django import forms
 
+from apps.core.formatting import format_number
 from apps.datasets.models import Version, VersionState
 from apps.evaluations.models import Suite, SuiteKind
 from apps.evaluations.services.planning import Wish
@@ -91,19 +92,19 @@ class ComparisonForm(forms.Form):
     def _task_choices(self) -> list[tuple[str, str]]:
         frozen = {suite.version_id for suite in self._suites.values() if suite.split == "test"}
         choices = [
-            (f"suite:{suite.pk}", f"{suite.name} ({suite.item_count:,} items)")
+            (f"suite:{suite.pk}", f"{suite.name} ({format_number(suite.item_count)} items)")
             for suite in self._suites.values()
             if suite.kind == SuiteKind.TASK
         ]
         return choices + [
-            (f"version:{version.pk}", f"{version}, test split ({version.test_count:,} items)")
+            (f"version:{version.pk}", f"{version}, test split ({format_number(version.test_count)} items)")
             for version in self._versions.values()
             if version.pk not in frozen or self._asks_for("suite", f"version:{version.pk}")
         ]
 
     def _general_choices(self) -> list[tuple[str, str]]:
         choices = [
-            (f"suite:{suite.pk}", f"{suite.name} ({suite.item_count:,} items)")
+            (f"suite:{suite.pk}", f"{suite.name} ({format_number(suite.item_count)} items)")
             for suite in self._suites.values()
             if suite.kind == SuiteKind.GENERAL
         ]

@@ -5,6 +5,7 @@ from typing import Any
 
 from django import forms
 
+from apps.core.formatting import format_number
 from apps.scoring.answers import (
     Field,
     Form,
@@ -108,7 +109,9 @@ def _label_form(text: str) -> Form:
     if len(labels) < 2:
         raise ValueError("Name at least two labels, one a line.")
     if len(labels) > MOST_LABELS:
-        raise ValueError(f"{len(labels):,} labels are more than {MOST_LABELS:,}. Use a regular expression.")
+        raise ValueError(
+            f"{format_number(len(labels))} labels are more than {format_number(MOST_LABELS)}. Use a regular expression."
+        )
     return SingleLabel(labels)
 
 

@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from apps.core.formatting import format_number
+
 FEWEST_ROWS = 50
 NOTICEABLE_ROWS = 500
 STRONG_ROWS = 10_000
@@ -122,28 +124,30 @@ def _size_advice(examples: int) -> Advice:
         )
     if examples < NOTICEABLE_ROWS:
         return Advice(
-            tone="attention", text="Under 500 rows expect a modest change; a focused task needs 500 to 1,000."
+            tone="attention",
+            text="Under 500 rows expect a modest change; a focused task needs 500 to 1\u202f000.",
         )
     if examples <= 1000:
         return Advice(
-            tone="info", text="500 to 1,000 rows: expect a noticeable improvement on a focused task."
+            tone="info", text="500 to 1\u202f000 rows: expect a noticeable improvement on a focused task."
         )
     if examples <= STRONG_ROWS:
         return Advice(
-            tone="info", text="1,000 to 10,000 rows: enough for strong performance on the target task."
+            tone="info",
+            text="1\u202f000 to 10\u202f000 rows: enough for strong performance on the target task.",
         )
     return Advice(
         tone="info",
-        text="Over 10,000 rows the returns diminish unless the task is very complex or diverse; consider trying "
+        text="Over 10\u202f000 rows the returns diminish unless the task is very complex or diverse; consider trying "
         "with fewer first.",
     )
 
 
 def _length_advice(counts: RowCounts, hyperparameters: Mapping[str, Any]) -> Advice:
     limit, over = hyperparameters["max_length"], counts.over_length
-    rows = "1 row is" if over == 1 else f"{over:,} rows are"
-    longest = f" (the longest has {counts.longest:,})" if counts.longest else ""
-    start = f"{rows} longer than {limit:,} tokens{longest} and "
+    rows = "1 row is" if over == 1 else f"{format_number(over or 0)} rows are"
+    longest = f" (the longest has {format_number(counts.longest)})" if counts.longest else ""
+    start = f"{rows} longer than {format_number(limit)} tokens{longest} and "
     match hyperparameters["too_long"]:
         case "drop":
             return Advice(tone="attention", text=start + "will be left out.")

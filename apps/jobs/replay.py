@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 
 from apps.core.errors import PortalError
+from apps.core.formatting import format_number
 
 ROLES = frozenset({"system", "user", "assistant", "tool"})
 
@@ -47,7 +48,8 @@ def choose_rows(path: Path, *, count: int, seed: int) -> Replay:
     rows = _read(path, _version(path)) if path.is_file() else ()
     if count > len(rows):
         raise ReplayError(
-            f"{count:,} general rows were asked for, and there are {len(rows):,}. Ask for fewer."
+            f"{format_number(count)} general rows were asked for, and there are {format_number(len(rows))}."
+            " Ask for fewer."
             if rows
             else "No general data is installed here, so none can be mixed in. Set it to 0."
         )

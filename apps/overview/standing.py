@@ -6,6 +6,7 @@ from django.db.models import Q
 from django.urls import reverse
 
 from apps.accounts.permissions import Permission
+from apps.core.formatting import format_number
 from apps.datasets.models import Dataset, Import, ImportState, Version, VersionState
 from apps.datasets.selectors_checks import findings_of, latest_done_report
 from apps.evaluations.models import Comparison, ComparisonState
@@ -245,7 +246,7 @@ def checklist(standing: Standing) -> list[Question]:
         Question(
             text="Is there a held-out test set?",
             answered=bool(version and version.test_count),
-            evidence=f"{version.test_count:,} rows of {version} are locked away for testing."
+            evidence=f"{format_number(version.test_count)} rows of {version} are locked away for testing."
             if version
             else "Nothing is frozen yet.",
             url=version_url,

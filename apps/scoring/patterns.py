@@ -9,6 +9,8 @@ from typing import Any
 
 import re2
 
+from apps.core.formatting import format_number
+
 LONGEST = 1000
 
 
@@ -17,7 +19,7 @@ def pattern_problem(pattern: str) -> str:
     if not pattern.strip():
         return "Write a pattern."
     if len(pattern) > LONGEST:
-        return f"The pattern has {len(pattern):,} characters; at most {LONGEST:,} are taken."
+        return f"The pattern has {format_number(len(pattern))} characters; at most {format_number(LONGEST)} are taken."
     if problem := reading_problem(pattern):
         return problem
     if compiled(pattern).fullmatch("") is not None:

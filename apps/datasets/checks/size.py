@@ -3,6 +3,7 @@
 import math
 from dataclasses import dataclass
 
+from apps.core.formatting import format_number
 from apps.datasets.checks.results import ATTENTION, INFO, PROBLEM, Found, Item, item_key, rows_text
 
 SCALE_FROM, SCALE_TO = 10, 100_000
@@ -47,7 +48,7 @@ def step_of(rows: int) -> tuple[int, str, str]:
 
 def meter_of(rows: int) -> Meter:
     _, text, severity = step_of(rows)
-    marks = [Mark(place_of(at), f"{at:,}".replace(",", "\u202f")) for at in (50, 100, 500, 1_000, 10_000)]
+    marks = [Mark(place_of(at), format_number(at)) for at in (50, 100, 500, 1_000, 10_000)]
     return Meter(place_of(rows), marks, f"{rows_text(rows)}: {text}.", severity)
 
 
@@ -59,7 +60,7 @@ def size_findings(rows: int) -> list[Found]:
     advice = (
         " A better prompt often wins below about 500 examples."
         if rows < 500
-        else " 200 excellent rows often beat 5 000 mediocre ones: spend the time on reading them."
+        else " 200 excellent rows often beat 5\u202f000 mediocre ones: spend the time on reading them."
     )
     return [
         Found(

@@ -180,9 +180,8 @@ class _Rows:
         if isinstance(error, _NotUtf8Error):
             shown = excerpt(error.line.data.decode("utf-8", "replace"), around=error.byte)
             byte = error.line.offset - first.offset + error.byte
-            message = (
-                f"Byte {error.byte + 1} of line {error.line.number:,} is not UTF-8. Save the file as UTF-8."
-            )
+            line = format_number(error.line.number)
+            message = f"Byte {error.byte + 1} of line {line} is not UTF-8. Save the file as UTF-8."
             return _Row(self._taken, [], RowProblem("not_utf8", message, excerpt=shown, byte=byte))
         if isinstance(error, _TooLongError):
             return _Row(self._taken, [], line_too_long(self._size, self._limit, first.data))
@@ -201,8 +200,8 @@ class _Rows:
     def _unclosed(self, first: Line) -> RowProblem:
         return RowProblem(
             "unclosed_quote",
-            f"A quote that is opened in line {first.number:,} is not closed properly. A quote inside a field must be"
-            ' doubled: "".',
+            f"A quote that is opened in line {format_number(first.number)} is not closed properly."
+            ' A quote inside a field must be doubled: "".',
             excerpt=excerpt(first.data.decode("utf-8", "replace")),
         )
 

@@ -7,6 +7,7 @@ import json
 import zipfile
 from collections.abc import Iterator
 
+from apps.core.formatting import format_number
 from apps.datasets.formats.records import FileError, Record
 from apps.datasets.formats.source import Source
 from apps.datasets.line_reader import Line, read_lines
@@ -56,7 +57,9 @@ def _rows(archive: zipfile.ZipFile, source: Source, limit: int) -> Iterator[Reco
         line = next(lines[split], None) if split in lines else None
         number += 1
         if line is None:
-            raise _damaged(f"{SPLIT_FILES[split]} has fewer rows than {MANIFEST} says (row {number:,})")
+            raise _damaged(
+                f"{SPLIT_FILES[split]} has fewer rows than {MANIFEST} says (row {format_number(number)})"
+            )
         read += line.length
         yield Record(
             number=number,
@@ -79,9 +82,9 @@ def _split_of(entry: Line) -> str:
     try:
         split = json.loads(entry.data)["split"]
     except (ValueError, TypeError, KeyError):
-        raise _damaged(f"line {entry.number:,} of {MANIFEST} can't be read") from None
+        raise _damaged(f"line {format_number(entry.number)} of {MANIFEST} can't be read") from None
     if split not in SPLIT_FILES:
-        raise _damaged(f"line {entry.number:,} of {MANIFEST} names a split that is none")
+        raise _damaged(f"line {format_number(entry.number)} of {MANIFEST} names a split that is none")
     return str(split)
 
 

@@ -7,6 +7,7 @@ only cut out here: what is inside them is decoded, and refused, by the code that
 import re
 from collections.abc import Iterator
 
+from apps.core.formatting import format_number
 from apps.datasets.formats.records import FileError, Record
 from apps.datasets.formats.source import Source
 from apps.datasets.problems import RowProblem, excerpt, line_too_long
@@ -150,14 +151,14 @@ class _Cutter:
             if follows == b"]":
                 return
             if follows != b",":
-                raise self._broken(f"After row {self.number:,} a comma or bracket is expected")
+                raise self._broken(f"After row {format_number(self.number)} a comma or bracket is expected")
 
     def _broken(self, expected: str) -> FileError:
         found = self.text.shown()
         return FileError(
             RowProblem(
                 "broken_list",
-                f"{expected}, at byte {self.text.offset:,} of the file; "
+                f"{expected}, at byte {format_number(self.text.offset)} of the file; "
                 + ("something else follows" if found else "the file ends there")
                 + ". The rest can't be read.",
                 excerpt=found,
@@ -192,7 +193,7 @@ class _Cutter:
                 raise FileError(
                     RowProblem(
                         "cut_json",
-                        f"The file ends in the middle of row {self.number + 1:,}. It was cut off.",
+                        f"The file ends in the middle of row {format_number(self.number + 1)}. It was cut off.",
                         excerpt=excerpt(
                             (head or bytes(text.data[text.position :])).decode("utf-8", "replace")
                         ),

@@ -9,7 +9,7 @@ import uuid
 from collections.abc import Iterator
 from typing import Any
 
-from apps.core.formatting import format_bytes
+from apps.core.formatting import format_bytes, format_number
 from apps.datasets.formats.records import FileError, Record
 from apps.datasets.formats.source import Source
 from apps.datasets.problems import RowProblem, line_too_long
@@ -72,8 +72,8 @@ def _rows(source: Source, compression: str, limit: int) -> Iterator[Record]:
                     raise FileError(
                         RowProblem(
                             "expands_too_far",
-                            f"The first {number:,} rows unpack to more than {format_bytes(source.expansion_limit)}, the"
-                            " most that is read. Split the file.",
+                            f"The first {format_number(number)} rows unpack to more than"
+                            f" {format_bytes(source.expansion_limit)}, the most that is read. Split the file.",
                         )
                     )
                 yield record

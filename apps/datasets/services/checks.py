@@ -16,6 +16,7 @@ from django.utils import timezone
 from apps.accounts.models import User
 from apps.audit.services import record
 from apps.core.errors import ConflictError, PortalError
+from apps.core.formatting import format_number
 from apps.datasets.checks.personal.redaction import Replacement, mask, placeholder_with, redacted_payload
 from apps.datasets.checks.results import (
     ACCEPT,
@@ -89,7 +90,7 @@ def refuse_refused_rows(dataset: Dataset) -> None:
     """Raise `ConflictError` while rows stand that somebody refused for their length."""
     count = refused_row_count(dataset)
     if count:
-        rows = "1 row is" if count == 1 else f"{count:,} rows are"
+        rows = "1 row is" if count == 1 else f"{format_number(count)} rows are"
         raise ConflictError(
             f"{rows} longer than the model reads, and it was decided to refuse such rows. Shorten or drop them, or"
             " open the finding in the checks and let training cut them.",
@@ -288,11 +289,17 @@ def _placeholder_key(dataset: Dataset) -> bytes:
 
 
 ACTIONS: dict[str, tuple[str, Callable[[int], str]]] = {
-    DROP_REPEATS: ("Drop the repeats", lambda n: f"{n:,} repeated rows are dropped; one of each set stays."),
-    DROP_ROWS: ("Drop the rows", lambda n: f"{n:,} rows are dropped."),
-    DROP_TRAIN: ("Drop on the training side", lambda n: f"{n:,} rows are dropped on the training side."),
-    MASK: ("Mask", lambda n: f"{n:,} rows are masked."),
-    PLACEHOLDER: ("Put placeholders", lambda n: f"{n:,} rows have placeholders now."),
+    DROP_REPEATS: (
+        "Drop the repeats",
+        lambda n: f"{format_number(n)} repeated rows are dropped; one of each set stays.",
+    ),
+    DROP_ROWS: ("Drop the rows", lambda n: f"{format_number(n)} rows are dropped."),
+    DROP_TRAIN: (
+        "Drop on the training side",
+        lambda n: f"{format_number(n)} rows are dropped on the training side.",
+    ),
+    MASK: ("Mask", lambda n: f"{format_number(n)} rows are masked."),
+    PLACEHOLDER: ("Put placeholders", lambda n: f"{format_number(n)} rows have placeholders now."),
     TRUNCATE: ("Cut in training", lambda n: "Kept. Training on the next version cuts them at the end."),
     REFUSE: ("Refuse", lambda n: "Refused: nothing is frozen before these rows are shorter, cut or gone."),
     ACCEPT: ("Accept", lambda n: "Accepted. Later reports will not ask again."),

@@ -12,6 +12,7 @@ from struct import Struct
 from django.conf import settings
 from django.db import DataError, connection, transaction
 
+from apps.core.formatting import format_number
 from apps.core.states import transition
 from apps.datasets.formats import FileError, Record, recognise
 from apps.datasets.import_files import blob_of, mapping_of, records_of, source_of
@@ -62,7 +63,8 @@ def import_check(*, import_record: Import, progress: Progress) -> None:
             _store(import_record, batch, mapping)
             progress.report(
                 import_record.checked_bytes // REPORTED_BYTES,
-                message=f"{import_record.row_count:,} rows passed, {import_record.problem_count:,} did not",
+                message=f"{format_number(import_record.row_count)} rows passed,"
+                f" {format_number(import_record.problem_count)} did not",
             )
     except FileError as error:
         _broken_off(import_record, error.problem)

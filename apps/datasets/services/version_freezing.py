@@ -19,6 +19,7 @@ from django.utils import timezone
 
 from apps.audit.services import record
 from apps.core.chat_tokens import ChatTokenizer
+from apps.core.formatting import format_number
 from apps.core.states import transition
 from apps.datasets.chat_lines import chat_line, made_payload
 from apps.datasets.chat_rows import answer_of, rejected_of
@@ -269,7 +270,9 @@ def _statistics(rows: _Rows, result: SplitResult, why_unknown: str) -> dict[str,
             "total": _by_split(rows.tokens, result.splits),
             "answers": _by_split(rows.answer_tokens, result.splits),
             "unknown_because": why_unknown
-            or (f"The model's chat template refuses {refused:,} of the rows." if refused else ""),
+            or (
+                f"The model's chat template refuses {format_number(refused)} of the rows." if refused else ""
+            ),
         },
         "lengths": {
             "tokens": _known_summary(rows.tokens),

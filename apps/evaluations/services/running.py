@@ -9,6 +9,7 @@ from django.db import models, transaction
 from django.utils import timezone
 
 from apps.core.errors import StaleStateError
+from apps.core.formatting import format_number
 from apps.core.states import transition
 from apps.evaluations.asking import AskingStoppedError, Outcome, Patience, Question, ask_all
 from apps.evaluations.models import Answer, Comparison, ComparisonState, Run, Suite, SuiteItem
@@ -112,7 +113,9 @@ def _run_ask(planned: PlannedRun, progress: Progress, done: int) -> int:
             done += len(batch)
             before += len(batch)
             progress.report(
-                done, message=f"{planned.what}: {before:,} of {run.suite.item_count:,} on {run.suite.name}"
+                done,
+                message=f"{planned.what}: {format_number(before)} of {format_number(run.suite.item_count)}"
+                f" on {run.suite.name}",
             )
     finally:
         outcomes.close()

@@ -9,6 +9,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from apps.accounts.permissions import Permission
 from apps.artifacts.storage import blob_store
 from apps.core.errors import PortalError
+from apps.core.formatting import format_number
 from apps.core.pagination import keyset_page
 from apps.evaluations.forms import SuiteUploadForm
 from apps.evaluations.models import Suite
@@ -54,5 +55,5 @@ def upload(request: ProjectRequest) -> HttpResponse:
 @project_view(Permission.EVALUATE, methods=("POST",))
 def add_general(request: ProjectRequest) -> HttpResponse:
     found = general_suite_add(project=request.project, by=request.user)
-    messages.success(request, f"“{found.name}” is ready: {found.item_count:,} items.")
+    messages.success(request, f"“{found.name}” is ready: {format_number(found.item_count)} items.")
     return redirect(found)
