@@ -58,14 +58,13 @@ class Ratings:
         rows = np.repeat(np.arange(len(self.items)), len(self.raters))
         given = self.codes.ravel()
         places = rows[given != MISSING] * width + given[given != MISSING]
-        counts: Codes = np.bincount(places, minlength=len(self.items) * width)
-        table: Codes = counts.reshape(len(self.items), width)
-        return table
+        return np.bincount(places, minlength=len(self.items) * width).reshape(len(self.items), width)
 
     @cached_property
     def pairable(self) -> Codes:
         """The counts of the items with at least two answers; the others say nothing about agreement."""
-        return self.counts[self.counts.sum(axis=1) >= 2]
+        kept: Codes = self.counts[self.counts.sum(axis=1) >= 2]
+        return kept
 
     @property
     def used(self) -> tuple[Any, ...]:
