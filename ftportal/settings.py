@@ -67,6 +67,7 @@ INSTALLED_APPS = [
     "apps.scoring",
     "apps.providers",
     "apps.registry",
+    "apps.labeling",
     "apps.jobs",
     "apps.evaluations",
     "apps.overview",
