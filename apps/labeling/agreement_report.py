@@ -1,7 +1,8 @@
 """The figures of agreement for one question, by what kind of question it is. No Django.
 
-Which coefficient is the headline: alpha, nominal for labels, ordinal for ordered ones and ratings, with the MASI distance for
-sets and the share of swapped pairs for rankings. Spans have F1, texts the edit distance; both have no alpha.
+Which coefficient is the headline: alpha, nominal for labels, ordinal for ordered ones and ratings, with the MASI
+distance for sets and the share of swapped pairs for rankings. Spans have F1, texts the edit distance; neither has an
+alpha.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -93,7 +94,11 @@ def question_agreement(
         shared_items=len(ratings.pairable),
         raters=len(ratings.raters),
         headline=headline,
-        figures=(headline, NamedFigure("Raw agreement", raw, "pairs of labels that are the same", True), *others),
+        figures=(
+            headline,
+            NamedFigure("Raw agreement", raw, "pairs of labels that are the same", True),
+            *others,
+        ),
         labels=_labels(kind, options, ratings) if has_labels else (),
         pairs=pair_kappas(ratings) if kind not in TEXTUAL else (),
         confusion=confusion(ratings) if kind in CATEGORICAL or kind == "rate" else None,
@@ -132,7 +137,9 @@ def _figures(
         alpha = krippendorff_alpha(ratings, "ordinal" if ordered else "nominal")
         return [
             NamedFigure("Krippendorff's α", alpha, "ordinal" if ordered else "nominal"),
-            NamedFigure("Gwet's AC1", gwet_ac1(ratings, choices), "holds where one label is far more frequent"),
+            NamedFigure(
+                "Gwet's AC1", gwet_ac1(ratings, choices), "holds where one label is far more frequent"
+            ),
             NamedFigure("Fleiss' κ", fleiss_kappa(ratings), "the same number of labels for every item"),
         ]
     if kind == "choose_several":
@@ -154,7 +161,9 @@ def _span_figures(answers: Sequence[GivenAnswer]) -> list[NamedFigure]:
         spans.setdefault(one.item, {})[one.rater] = tuple(
             Span(span["start"], span["end"], span["label"]) for span in one.value
         )
-    labels = sorted({span.label for people in spans.values() for marked in people.values() for span in marked})
+    labels = sorted(
+        {span.label for people in spans.values() for marked in people.values() for span in marked}
+    )
     return [
         NamedFigure("Span F1", span_f1(spans), "same start, end and label", True),
         NamedFigure("Span F1, overlap", span_f1(spans, "overlap"), "same label, a character in common", True),

@@ -77,18 +77,20 @@ def readable(kind: str, value: Any, text: str = "") -> str:
     """The stored value in words. `text` is what spans stand in."""
     if value is None:
         return NO_ANSWER
-    if kind == "prefer":
-        return "Tie" if value == TIE else f"Answer {candidate_letter(value)}"
-    if kind == "verdict":
-        return _VERDICTS.get(value, str(value))
-    if kind == "choose_several":
-        return ", ".join(map(str, value)) or "none of them"
-    if kind == "rank":
-        groups = [" = ".join(candidate_letter(one) for one in group) for group in value]
-        return " > ".join(groups)
-    if kind == "spans":
-        return "; ".join(_readable_span(span, text) for span in value) or "no spans"
-    return str(value)
+    match kind:
+        case "prefer":
+            words = "Tie" if value == TIE else f"Answer {candidate_letter(value)}"
+        case "verdict":
+            words = _VERDICTS.get(value, str(value))
+        case "choose_several":
+            words = ", ".join(map(str, value)) or "none of them"
+        case "rank":
+            words = " > ".join(" = ".join(candidate_letter(one) for one in group) for group in value)
+        case "spans":
+            words = "; ".join(_readable_span(span, text) for span in value) or "no spans"
+        case _:
+            words = str(value)
+    return words
 
 
 def candidate_letter(number: Any) -> str:

@@ -114,7 +114,9 @@ def _drafts_used(session: Session) -> dict[int, DraftsUsed]:
         counts[question_id][use] = count
     return {
         question_id: DraftsUsed(
-            by_use.get(DraftUse.UNCHANGED, 0), by_use.get(DraftUse.EDITED, 0), by_use.get(DraftUse.REJECTED, 0)
+            by_use.get(DraftUse.UNCHANGED, 0),
+            by_use.get(DraftUse.EDITED, 0),
+            by_use.get(DraftUse.REJECTED, 0),
         )
         for question_id, by_use in counts.items()
     }
@@ -126,7 +128,9 @@ def _drafts_used(session: Session) -> dict[int, DraftsUsed]:
 def open_to(session: Session, user: User) -> QuerySet[Item]:
     """The items whose labels this person may see: all but those that they could still label themselves."""
     items = Item.objects.filter(session=session)
-    takes_part = session.everyone or Participant.objects.filter(session=session, user=user, is_active=True).exists()
+    takes_part = (
+        session.everyone or Participant.objects.filter(session=session, user=user, is_active=True).exists()
+    )
     if not takes_part:
         return items
     own = Submission.objects.filter(item=OuterRef("pk"), user=user, state=SubmissionState.COUNTS)
@@ -169,7 +173,10 @@ def items_matching(session: Session, user: User, query: ItemQuery) -> QuerySet[I
 
 def _items_with_both(items: QuerySet[Item], question: Question, query: ItemQuery) -> QuerySet[Item]:
     """One person gave the one answer, another one the other; both the same: at least two gave it."""
-    values = [int(text) if question.kind == "rate" and text.isdigit() else text for text in (query.first, query.second)]
+    values = [
+        int(text) if question.kind == "rate" and text.isdigit() else text
+        for text in (query.first, query.second)
+    ]
     given = Answer.objects.filter(
         question=question,
         submission__item=OuterRef("pk"),

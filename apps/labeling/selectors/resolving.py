@@ -29,7 +29,12 @@ from apps.labeling.models import (
 )
 from apps.labeling.selectors.agreement import open_to
 
-SHOWN_STATES = (SubmissionState.COUNTS, SubmissionState.RETURNED, SubmissionState.REPLACED, SubmissionState.SURPLUS)
+SHOWN_STATES = (
+    SubmissionState.COUNTS,
+    SubmissionState.RETURNED,
+    SubmissionState.REPLACED,
+    SubmissionState.SURPLUS,
+)
 
 
 @dataclass(frozen=True)
@@ -166,15 +171,15 @@ def shown_item(item: Item, questions: Sequence[Question]) -> ShownItem:
     return ShownItem(
         item=item,
         content=content,
-        questions=tuple(
-            _question(question, labels, letters, content, resolved) for question in questions
-        ),
+        questions=tuple(_question(question, labels, letters, content, resolved) for question in questions),
         labels=tuple(_label(label, letters, questions, content) for label in labels),
         comments=tuple((_author(comment, letters), comment) for comment in comments),
         flags=tuple(Flag.objects.filter(item=item)),
         skips=tuple(Skip.objects.filter(item=item)),
         resolution=resolution,
-        guidelines=tuple({label.guideline_version for label in labels if label.guideline_version is not None}),
+        guidelines=tuple(
+            {label.guideline_version for label in labels if label.guideline_version is not None}
+        ),
     )
 
 
@@ -225,7 +230,8 @@ def _question(
     if question.kind in TEXTUAL and answers:
         against = start or answers[0].text
         answers = [
-            ShownAnswer(one.submission, one.text, one.letters, word_difference(against, one.text)) for one in answers
+            ShownAnswer(one.submission, one.text, one.letters, word_difference(against, one.text))
+            for one in answers
         ]
     value = resolved.get(question.pk)
     return ShownQuestion(

@@ -1,4 +1,4 @@
-"""Disagreement becomes one answer: decided by somebody who labeled none of it, or by the majority where a lead says so."""
+"""Disagreement becomes one answer: decided by somebody who labeled none of it, or by the majority."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
