@@ -69,6 +69,9 @@ class Session(TimeStampedModel):
         help_text="What labels are made under now.",
     )
 
+    shows_answer = models.BooleanField(
+        default=True, help_text="False: the row's own answer is hidden, so that it leads nobody."
+    )
     overlap = models.PositiveSmallIntegerField(
         default=1, validators=[MinValueValidator(1), MaxValueValidator(MOST_LABELS)]
     )
@@ -209,8 +212,9 @@ class Participant(models.Model):
     submitted_count = models.PositiveIntegerField(default=0, help_text="Labels that count.")
     surplus_count = models.PositiveIntegerField(default=0)
     skipped_count = models.PositiveIntegerField(default=0)
-    completed_count = models.PositiveIntegerField(
-        default=0, help_text="Items that were complete with a label of theirs."
+    completed_count = models.IntegerField(
+        default=0,
+        help_text="Items that a label of theirs completed, less those that taking one back opened; the sum counts.",
     )
     seconds = models.FloatField(default=0, help_text="Time spent on labels that were submitted.")
     added_at = models.DateTimeField(auto_now_add=True)
