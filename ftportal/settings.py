@@ -234,6 +234,7 @@ CELERY_TASK_ROUTES = {
     "apps.operations.tasks.reconcile": {"queue": "control"},
     "apps.jobs.tasks.orphans": {"queue": "training"},
     "apps.datasets.tasks.empty_trash": {"queue": "default"},
+    "apps.labeling.tasks.settle": {"queue": "default"},
 }
 CELERY_BEAT_SCHEDULE = {
     "reconcile": {"task": "apps.operations.tasks.reconcile", "schedule": 5.0, "options": {"expires": 5}},
@@ -243,6 +244,7 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 3600.0,
         "options": {"expires": 3600},
     },
+    "settle_labels": {"task": "apps.labeling.tasks.settle", "schedule": 5.0, "options": {"expires": 5}},
 }
 
 LOGGING_CONFIG = None

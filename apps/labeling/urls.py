@@ -1,5 +1,6 @@
 from django.urls import path
 
+from apps.labeling import urls_results
 from apps.labeling.views import guidelines, items, mine, sessions, work
 
 app_name = "labeling"
@@ -36,4 +37,5 @@ urlpatterns = [
     path("sessions/<int:pk>/work/flag/", work.flag, name="flag"),
     path("sessions/<int:pk>/work/undo/", work.undo, name="undo"),
     path("sessions/<int:pk>/work/items/<int:item_pk>/comments/", work.comments, name="comments"),
+    *urls_results.urlpatterns,
 ]

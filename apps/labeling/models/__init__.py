@@ -21,6 +21,7 @@ from apps.labeling.models.queue import (
     SubmissionState,
     Unsent,
 )
+from apps.labeling.models.results import Outcome, OutcomeState
 from apps.labeling.models.sessions import (
     GateState,
     ItemOrder,
@@ -48,6 +49,8 @@ __all__ = [
     "Item",
     "ItemOrder",
     "ItemStage",
+    "Outcome",
+    "OutcomeState",
     "Participant",
     "Provenance",
     "Question",
