@@ -7,6 +7,7 @@ import pytest
 from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 
+from apps.accounts.models import User
 from apps.audit.models import AuditEvent
 from apps.core.errors import ConflictError, PortalError
 from apps.labeling.models import (
@@ -27,7 +28,7 @@ from apps.labeling.services.reopening import label_reopen, last_label_undo
 from apps.labeling.services.sessions import session_close, session_open, session_pause
 from apps.labeling.services.submitting import AnswersRefusedError
 from apps.labeling.services.working import item_flag, item_skip, unsent_save
-from tests.labeling.worlds import chat, frozen, label_next, labelers, make_session, submit
+from tests.labeling.worlds import chat, frozen, label_next, label_one, labelers, make_session, submit
 
 pytestmark = pytest.mark.django_db
 
@@ -62,7 +63,7 @@ def test_nobody_gets_an_item_twice_and_the_queue_ends(project, people):
     session = make_session(project, people.lea, rows=4, overlap=2)
     ben, rob, lea = people.ben, people.rob, people.lea
 
-    labeled = {user: [] for user in (ben, rob, lea)}
+    labeled: dict[User, list[int]] = {user: [] for user in (ben, rob, lea)}
     for user in (ben, rob, lea):
         while item := label_next(session, user):
             labeled[user].append(item.pk)
@@ -208,7 +209,7 @@ def test_only_a_recent_label_that_nobody_reviews_can_be_undone(project, people):
     session = make_session(project, people.lea, rows=3)
     with pytest.raises(ConflictError, match="no label of yours"):
         last_label_undo(session=session, user=people.ben)
-    item = label_next(session, people.ben)
+    item = label_one(session, people.ben)
     Item.objects.filter(pk=item.pk).update(stage=ItemStage.RESOLVED)
     with pytest.raises(ConflictError, match="in review"):
         last_label_undo(session=session, user=people.ben)
@@ -308,7 +309,7 @@ def test_uncertain_first_begins_with_what_earlier_labels_disagreed_on(project, p
         Item.objects.filter(pk=item.pk).update(agreement=agreement)
     session = make_session(project, people.lea, version=version, order="uncertain_first")
 
-    got = [label_next(session, people.ben).position for _ in range(3)]
+    got = [label_one(session, people.ben).position for _ in range(3)]
 
     assert got == [2, 3, 1]
 

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.db import connection
@@ -19,10 +20,10 @@ from tests.labeling.worlds import labelers, make_session, submit
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-def together(work: Callable[[int], object], count: int) -> list[object]:
+def together(work: Callable[[int], Any], count: int) -> list[Any]:
     """Do `work(0)`, `work(1)`, … at the same time."""
 
-    def alone(number: int) -> object:
+    def alone(number: int) -> Any:
         try:
             return work(number)
         finally:

@@ -12,8 +12,9 @@ from apps.accounts.permissions import Role
 from apps.core.canonical import canonical_hash
 from apps.core.states import transition
 from apps.datasets.models import Dataset, Example, Version, VersionRow, VersionState
+from apps.labeling.leases import Lease
 from apps.labeling.models import Item, QuestionKind, Session
-from apps.labeling.services.claiming import Lease, seats_claim
+from apps.labeling.services.claiming import seats_claim
 from apps.labeling.services.sessions import (
     QuestionWish,
     SessionWish,
@@ -74,7 +75,7 @@ def make_session(  # noqa: PLR0913 - everything has a default
     number = Session.objects.count() + 1
     wished = SessionWish(
         name=wish.pop("name", f"Intents {number}"),
-        version=version or frozen(project, rows, f"Tickets {number}"),
+        version=version or frozen(project, rows, f"To label {number}"),
         everyone=wish.pop("everyone", not people),
         members=tuple(user.pk for user in people),
         **wish,
@@ -126,3 +127,9 @@ def label_next(session: Session, user: User, answers: dict[str, Any] | None = No
         return None
     submit(session, user, leases[0], answers)
     return Item.objects.get(pk=leases[0].item_id)
+
+
+def label_one(session: Session, user: User, answers: dict[str, Any] | None = None) -> Item:
+    item = label_next(session, user, answers)
+    assert item is not None, "nothing is left for this person"
+    return item

@@ -229,3 +229,7 @@ class Participant(models.Model):
 
     def __str__(self) -> str:
         return f"{self.user} in {self.session}"
+
+    @property
+    def seconds_a_label(self) -> float | None:
+        return self.seconds / self.submitted_count if self.submitted_count else None

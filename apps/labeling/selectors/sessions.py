@@ -44,14 +44,15 @@ def sessions_of(project: Project, user: User, *, all_of_them: bool) -> QuerySet[
     )
 
 
-def standing_of_labeling(project: Project) -> tuple[int, bool]:
-    """How many sessions there are that are not closed, and whether one of them hands out items."""
-    states = list(
-        Session.objects.filter(project=project)
-        .exclude(state=SessionState.CLOSED)
-        .values_list("state", flat=True)
-    )
-    return len(states), SessionState.OPEN in states
+def standing_of_labeling(project: Project) -> tuple[Session | None, int]:
+    """The newest session that waits to be opened or for labels, and how many sessions there are."""
+    sessions = Session.objects.filter(project=project)
+    filled = Sum("participants__submitted_count", default=0)
+    open_states = (SessionState.DRAFT, SessionState.PREPARING, SessionState.OPEN)
+    waiting = sessions.filter(state__in=open_states).annotate(filled=filled)
+    found = waiting.filter(Q(seat_count=0) | Q(filled__lt=F("seat_count"))).order_by("-pk")
+    newest = found.select_related("project__workspace").first()
+    return newest, sessions.count()
 
 
 @dataclass(frozen=True, kw_only=True)
