@@ -25,15 +25,17 @@ from apps.datasets.services import (
     upload_begin,
     version_freeze_request,
 )
+from apps.labeling.models import Outcome, OutcomeState, Submission
 from apps.labeling.services.claiming import seats_claim
 from apps.labeling.services.guidelines import GuidelineText, guideline_create
+from apps.labeling.services.settling import session_settle
 from apps.labeling.services.working import item_flag
 from apps.operations.models import Operation, OperationState
 from apps.operations.selectors import latest_operation_for
 from apps.operations.services import operation_run
 from apps.projects.models import Project
 from tests.evaluations.worlds import build_world, decide_with
-from tests.labeling.worlds import make_session
+from tests.labeling.worlds import label_next, make_session
 
 
 def things(*, project: Project, people: Any) -> dict[str, Any]:
@@ -126,7 +128,15 @@ def _labeling(project: Project, people: Any) -> dict[str, Any]:
     draft = make_session(project, people.lea, rows=3, opened=False)
     lease = seats_claim(session=session, user=people.ben, wanted=1)[0]
     flag = item_flag(session=session, user=people.ben, item_id=lease.item_id, reason="Odd")
+    judged = make_session(project, people.lea, rows=1, people=[people.ben])
+    label_next(judged, people.ben)
+    session_settle(session=judged)
+    label = Submission.objects.get(session=judged)
+    outcome = Outcome.objects.create(session=judged, state=OutcomeState.FAILED, created_by=people.rob)
     return {
+        "label": label.pk,
+        "judged_item": label.item_id,
+        "outcome": outcome.pk,
         "guideline": guideline.pk,
         "number": 1,
         "session": session.pk,

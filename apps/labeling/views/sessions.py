@@ -36,6 +36,7 @@ from apps.labeling.services.sessions import (
     session_pause,
     session_update,
 )
+from apps.labeling.tabs import session_tabs
 from apps.operations.selectors import latest_operation_for
 from apps.projects.access import ProjectRequest, project_view
 
@@ -113,6 +114,7 @@ def session(request: ProjectRequest, pk: int) -> HttpResponse:
     if found.state == "draft":
         context["matching"] = count_matching(found)
     else:
+        context |= {"tabs": session_tabs(request, found, "session")}
         context |= {"figures": figures_of(found), "stages": _stages(found), "holds": holds_of(found)[:200]}
     return render_partial(request, "labeling/session.html", context, partials=("live",))
 
