@@ -128,7 +128,7 @@ def _rank(options: Mapping[str, Any], value: Any, item: ItemTexts) -> list[list[
 def _spans(options: Mapping[str, Any], value: Any, item: ItemTexts) -> list[dict[str, Any]]:
     if not isinstance(value, list) or len(value) > MOST_SPANS:
         raise AnswerError(f"At most {MOST_SPANS} spans can be marked.")
-    length = len(item.question if options.get("about") == "question" else item.answer)
+    length = len(item.answer if options.get("about") == "answer" else item.question)
     known = label_values(options)
     spans = []
     for span in value:

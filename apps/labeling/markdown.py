@@ -21,6 +21,11 @@ _parser = (
 )
 
 
+def _whole_addresses(_tag: str, name: str, value: str) -> str | None:
+    """A link within this site could be made to look like a button of it: only whole addresses stay."""
+    return value if name != "href" or value.startswith(("https://", "http://", "mailto:")) else None
+
+
 def markdown_html(text: str) -> SafeString:
     """Headings start below the page's own; links open in a tab of their own and tell nothing about this page."""
     tokens = _parser.parse(text)
@@ -32,6 +37,7 @@ def markdown_html(text: str) -> SafeString:
         html,
         tags=_TAGS,
         attributes={"a": {"href", "title"}, "ol": {"start"}},
+        attribute_filter=_whole_addresses,
         url_schemes={"http", "https", "mailto"},
         link_rel="noopener noreferrer nofollow",
         set_tag_attribute_values={"a": {"target": "_blank"}},

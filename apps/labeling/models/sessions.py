@@ -149,6 +149,16 @@ class Session(TimeStampedModel):
     def __str__(self) -> str:
         return self.name
 
+    @property
+    def tone(self) -> str:
+        """What a badge looks like."""
+        return {
+            SessionState.PREPARING: "working",
+            SessionState.OPEN: "working",
+            SessionState.PAUSED: "attention",
+            SessionState.CLOSED: "done",
+        }.get(SessionState(self.state), "neutral")
+
     def get_absolute_url(self) -> str:
         return reverse("labeling:session", args=[self.project.workspace.slug, self.project.slug, self.pk])
 

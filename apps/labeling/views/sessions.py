@@ -14,7 +14,7 @@ from apps.core.pagination import keyset_page
 from apps.datasets.models import Version, VersionState
 from apps.labeling.forms import PILOT_INITIAL, QuestionForm, SessionForm
 from apps.labeling.markdown import markdown_html
-from apps.labeling.models import Guideline, Question, Seat, Session
+from apps.labeling.models import Guideline, ItemStage, Question, Seat, Session, SessionState
 from apps.labeling.selectors.sessions import (
     figures_of,
     holds_of,
@@ -109,9 +109,11 @@ def session(request: ProjectRequest, pk: int) -> HttpResponse:
         "row_conditions": row_filter_of(found.row_filter).conditions(),
         "operation": latest_operation_for(found, PREPARE_KIND),
         "people": people_of(found),
+        "i_take_part": found.everyone
+        or found.participants.filter(user=request.user, is_active=True).exists(),
         "breadcrumbs": label_crumbs(request, (found.name, "")),
     }
-    if found.state == "draft":
+    if found.state == SessionState.DRAFT:
         context["matching"] = count_matching(found)
     else:
         context |= {"tabs": session_tabs(request, found, "session")}
@@ -120,8 +122,6 @@ def session(request: ProjectRequest, pk: int) -> HttpResponse:
 
 
 def _stages(found: Session) -> list[tuple[str, str, int]]:
-    from apps.labeling.models import ItemStage
-
     counts = stages_of_items(found)
     return [(stage.value, str(stage.label), counts[stage]) for stage in ItemStage if counts[stage]]
 
