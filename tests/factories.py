@@ -28,6 +28,7 @@ from apps.datasets.services import (
 from apps.labeling.models import Outcome, OutcomeState, Submission
 from apps.labeling.services.claiming import seats_claim
 from apps.labeling.services.guidelines import GuidelineText, guideline_create
+from apps.labeling.services.label_importing import label_import_create
 from apps.labeling.services.settling import session_settle
 from apps.labeling.services.working import item_flag
 from apps.operations.models import Operation, OperationState
@@ -133,7 +134,11 @@ def _labeling(project: Project, people: Any) -> dict[str, Any]:
     session_settle(session=judged)
     label = Submission.objects.get(session=judged)
     outcome = Outcome.objects.create(session=judged, state=OutcomeState.FAILED, created_by=people.rob)
+    lines = b'{"text": "My order is late", "label": ["refund"]}\n'
+    imported = label_import_create(session=judged, data=lines, file_name="ben.jsonl", actor=people.lea)
     return {
+        "imported_session": judged.pk,
+        "import_pk": imported.pk,
         "label": label.pk,
         "judged_item": label.item_id,
         "outcome": outcome.pk,

@@ -5,9 +5,10 @@ from typing import Any
 
 from django import forms
 
+from apps.accounts.models import Membership
 from apps.labeling.answers import TEXTUAL, TIE, AnswerError, label_values
 from apps.labeling.gold import BECOME_ANSWERS
-from apps.labeling.models import Cause, Question, Session
+from apps.labeling.models import Cause, LabelImport, Question, Session
 from apps.labeling.selectors.resolving import ShownQuestion
 from apps.labeling.services.adjudicating import Choice
 from apps.labeling.written import written_value
@@ -96,7 +97,7 @@ def own_field(question: Question) -> forms.Field:
     if kind == "choose_several":
         values = [(label, label) for label in label_values(options)]
         return forms.MultipleChoiceField(
-            choices=values, required=False, widget=forms.CheckboxSelectMultiple, label="Another answer"
+            choices=values, required=False, widget=forms.CheckboxSelectMultiple, label="Your answer"
         )
     choices = {
         "choose_one": [(label, label) for label in label_values(options)],
@@ -104,13 +105,13 @@ def own_field(question: Question) -> forms.Field:
         "verdict": [("accept", "Accept"), ("reject", "Reject")],
     }.get(kind)
     if choices is not None:
-        return forms.ChoiceField(choices=[("", "…"), *choices], required=False, label="Another answer")
+        return forms.ChoiceField(choices=[("", "…"), *choices], required=False, label="Your answer")
     if kind == "rate":
         return forms.IntegerField(
             required=False,
             min_value=int(options.get("low", 1)),
             max_value=int(options.get("high", 5)),
-            label="Another answer",
+            label="Your answer",
         )
     hints = {
         "rank": "Best first: B > A = C.",
@@ -122,7 +123,7 @@ def own_field(question: Question) -> forms.Field:
         strip=False,
         max_length=100_000,
         widget=forms.Textarea(attrs={"rows": rows}),
-        label="Another answer",
+        label="Your answer",
         help_text=hints.get(kind, ""),
     )
 
@@ -182,3 +183,56 @@ class OutcomeForm(forms.Form):
         kinds = {one.kind for one in session.questions.all()}
         if not kinds & {"edit", "prefer", "rank"}:
             del self.fields["makes_pairs"]
+
+
+class LabelFileForm(forms.Form):
+    file = forms.FileField(help_text="Label Studio JSON, Argilla records, doccano JSONL or Prodigy JSONL.")
+
+
+class LabelImportForm(forms.Form):
+    """Who is who, and which question of the file answers which question here."""
+
+    is_independent = forms.BooleanField(
+        required=False,
+        initial=True,
+        label="These labels were made without seeing others' labels",
+        help_text="Only such labels count for agreement.",
+    )
+
+    def __init__(self, *args: Any, found: LabelImport, members: Sequence[Membership], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.people = list(found.found["labelers"])
+        self.asked = list(found.found["questions"])
+        users = [("", "leave out"), *((str(one.user_id), str(one.user)) for one in members)]
+        known = {
+            name.casefold(): str(one.user_id) for one in members for name in (one.user.email, one.user.name)
+        }
+        for place, name in enumerate(self.people):
+            label = f"{name or 'Nobody named'} ({found.found['labelers'][name]} labels)"
+            self.fields[f"person-{place}"] = forms.ChoiceField(
+                choices=users, required=False, label=label, initial=known.get(name.casefold(), "")
+            )
+        questions = list(found.session.questions.all())
+        keys = [("", "leave out"), *((one.key, one.title) for one in questions)]
+        for place, name in enumerate(self.asked):
+            only = len(questions) == 1 and len(self.asked) == 1
+            same = next(
+                (one.key for one in questions if name.casefold() in (one.key, one.title.casefold())), ""
+            )
+            self.fields[f"question-{place}"] = forms.ChoiceField(
+                choices=keys,
+                required=False,
+                label=f"“{name}” ({found.found['questions'][name]} answers)",
+                initial=questions[0].key if only else same,
+            )
+        self.order_fields([name for name in self.fields if name != "is_independent"])
+
+    @property
+    def labelers(self) -> dict[str, int]:
+        chosen = ((name, self.cleaned_data[f"person-{place}"]) for place, name in enumerate(self.people))
+        return {name: int(user) for name, user in chosen if user}
+
+    @property
+    def questions(self) -> dict[str, str]:
+        chosen = ((name, self.cleaned_data[f"question-{place}"]) for place, name in enumerate(self.asked))
+        return {name: key for name, key in chosen if key}

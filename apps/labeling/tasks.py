@@ -2,7 +2,9 @@
 
 from celery import shared_task
 
-from apps.labeling.models import Outcome, Session
+from apps.labeling.models import LabelImport, Outcome, Session
+from apps.labeling.services.label_importing import KIND as LABEL_IMPORT_KIND
+from apps.labeling.services.label_importing import label_import_run, label_import_stopped
 from apps.labeling.services.outcomes import KIND as OUTCOME_KIND
 from apps.labeling.services.outcomes import outcome_run, outcome_stopped
 from apps.labeling.services.piloting import pilots_decide
@@ -50,3 +52,19 @@ def settle() -> None:
     """Items whose labels are all in move on, and pilots that are complete are decided."""
     sessions_settle()
     pilots_decide()
+
+
+def _label_import_of(operation: Operation) -> LabelImport | None:
+    imports = LabelImport.objects.select_related("session__project__workspace", "blob", "created_by")
+    return imports.filter(pk=operation.subject_id).first()
+
+
+def _label_import_stopped(operation: Operation) -> None:
+    if label_import := _label_import_of(operation):
+        label_import_stopped(label_import=label_import, operation=operation)
+
+
+@operation_kind(LABEL_IMPORT_KIND, queue="default", on_stopped=_label_import_stopped)
+def import_labels(operation: Operation, progress: Progress) -> None:
+    if label_import := _label_import_of(operation):
+        label_import_run(label_import=label_import, progress=progress)

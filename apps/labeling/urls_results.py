@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from apps.labeling.views import judging, outcomes, results
+from apps.labeling.views import importing, judging, outcomes, results
 
 urlpatterns = [
     path("sessions/<int:pk>/agreement/", results.agreement, name="agreement"),
@@ -20,4 +20,6 @@ urlpatterns = [
     path("sessions/<int:pk>/outcome/", outcomes.outcome, name="outcome"),
     path("outcomes/<int:pk>/again/", outcomes.repeat, name="repeat_outcome"),
     path("sessions/<int:pk>/labels.jsonl", outcomes.export, name="export_labels"),
+    path("sessions/<int:pk>/import/", importing.upload, name="import_labels"),
+    path("sessions/<int:pk>/import/<int:import_pk>/", importing.label_import, name="label_import"),
 ]

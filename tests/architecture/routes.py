@@ -154,6 +154,8 @@ EXPECTED: dict[str, Expected] = {
     "labeling:outcome": Expected(REVIEWER, BOTH, pk="session"),
     "labeling:repeat_outcome": Expected(REVIEWER, POST, pk="outcome"),
     "labeling:export_labels": Expected(LEAD, pk="session"),
+    "labeling:import_labels": Expected(LEAD, BOTH, pk="session"),
+    "labeling:label_import": Expected(LEAD, BOTH, pk="imported_session"),
     # --- training -------------------------------------------------------------------------------------------
     "jobs:index": Expected(VIEWER),
     "jobs:create": Expected(LEAD, BOTH),

@@ -21,7 +21,7 @@ from apps.labeling.models.queue import (
     SubmissionState,
     Unsent,
 )
-from apps.labeling.models.results import Outcome, OutcomeState
+from apps.labeling.models.results import LabelImport, LabelImportState, Outcome, OutcomeState
 from apps.labeling.models.sessions import (
     GateState,
     ItemOrder,
@@ -49,6 +49,8 @@ __all__ = [
     "Item",
     "ItemOrder",
     "ItemStage",
+    "LabelImport",
+    "LabelImportState",
     "Outcome",
     "OutcomeState",
     "Participant",
