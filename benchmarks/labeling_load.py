@@ -297,7 +297,7 @@ def verify(session: Session, sent: list[str]) -> None:
     report("labeling_counters_off", abs(counted - labels), 0)
 
 
-def computed(program: subprocess.Popen[bytes]) -> dict[str, float]:
+def computed(program: subprocess.Popen[bytes], backend: int) -> dict[str, float]:
     """Seconds of processor time so far, of who did it: on a busy machine they say more than what passed."""
 
     def of(processes: list[psutil.Process]) -> float:
@@ -308,10 +308,9 @@ def computed(program: subprocess.Popen[bytes]) -> dict[str, float]:
                 seconds += used.user + used.system
         return seconds
 
-    connection.ensure_connection()
     found = {"web": of(psutil.Process(program.pid).children(recursive=True)), "people": time.process_time()}
     with contextlib.suppress(psutil.Error):
-        server = psutil.Process(connection.connection.info.backend_pid).parent()
+        server = psutil.Process(backend).parent()
         # Backends that ended are in the server's own account of its children.
         ended = server.cpu_times()
         found["database"] = of(server.children()) + ended.children_user + ended.children_system
@@ -338,12 +337,15 @@ def main() -> int:
     base = f"/w/{project.workspace.slug}/p/{project.slug}/label/sessions/{session.pk}/work/"
     people = [Person(base, port, each, random.Random(number)) for number, each in enumerate(cookies)]
 
+    connection.ensure_connection()
+    backend = connection.connection.info.backend_pid
+
     async def run(program: subprocess.Popen[bytes]) -> None:
         await closed_loop(people, 1.0)  # the processes load what they need
-        before, start = computed(program), time.monotonic()
+        before, start = computed(program, backend), time.monotonic()
         rate = await closed_loop(people[:CLOSED_LOOP_PEOPLE], given.seconds)
         labels = rate * (time.monotonic() - start)
-        work = {name: 1000 * (seconds - before[name]) / labels for name, seconds in computed(program).items()}
+        work = {name: 1000 * (seconds - before[name]) / labels for name, seconds in computed(program, backend).items()}
         print(
             "# work a label: " + ", ".join(f"{name} {each:.1f} ms" for name, each in work.items()), flush=True
         )
