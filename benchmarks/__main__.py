@@ -15,6 +15,7 @@ SCRIPTS = (
     "pages_at_scale",
     "version_diff",
     "metric_ingest",
+    "labeling_load",
     "training_overhead",
 )
 

@@ -4,11 +4,14 @@ A session that somebody has no part in is not found, whether it is another works
 """
 
 from collections.abc import Callable
-from functools import wraps
+from copy import copy
+from datetime import datetime
+from functools import lru_cache, wraps
 from typing import Any, Concatenate, ParamSpec
 
 from django.contrib.auth.decorators import login_required
-from django.db.models import Exists, OuterRef, Q, Subquery
+from django.db import connection
+from django.db.models import Q
 from django.http import Http404, HttpRequest
 from django.http.response import HttpResponseBase
 from django.views.decorators.http import require_http_methods
@@ -16,7 +19,7 @@ from django.views.decorators.http import require_http_methods
 from apps.accounts.access import Access, require
 from apps.accounts.models import Membership
 from apps.accounts.permissions import Permission
-from apps.labeling.models import Participant, Session, SessionState
+from apps.labeling.models import Session, SessionState
 from apps.projects.access import ProjectRequest
 
 Arguments = ParamSpec("Arguments")
@@ -59,32 +62,47 @@ def labeler_view(
     return decorate
 
 
+_ENTER = """
+    SELECT greatest(s.updated_at, p.updated_at, w.updated_at), m.role, s.everyone OR EXISTS (
+        SELECT 1 FROM labeling_participant t WHERE t.session_id = s.id AND t.user_id = %(user)s AND t.is_active
+    )
+    FROM labeling_session s
+    JOIN projects_project p ON p.id = s.project_id
+    JOIN accounts_workspace w ON w.id = p.workspace_id
+    JOIN accounts_membership m ON m.workspace_id = w.id AND m.user_id = %(user)s
+    WHERE s.id = %(session)s AND p.slug = %(project)s AND w.slug = %(workspace)s"""
+
+
 def enter_session(request: HttpRequest, workspace_slug: str, project_slug: str, pk: int) -> None:
     """Set workspace, membership, project and `request.labeling`, or raise Http404 / NotAllowedError."""
     user_id = request.user.pk or 0
-    role = Membership.objects.filter(workspace=OuterRef("project__workspace"), user=user_id).values("role")
-    part = Participant.objects.filter(session=OuterRef("pk"), user=user_id, is_active=True)
-    session = (
-        Session.objects.select_related("project__workspace", "guideline_version")
-        .annotate(role=Subquery(role), takes_part=Exists(part))
-        .filter(
-            pk=pk,
-            project__slug=project_slug,
-            project__workspace__slug=workspace_slug,
-            role__isnull=False,
+    with connection.cursor() as cursor:
+        cursor.execute(
+            _ENTER, {"session": pk, "user": user_id, "project": project_slug, "workspace": workspace_slug}
         )
-        .first()
-    )
-    if session is None:
+        row = cursor.fetchone()
+    if row is None:
         raise Http404("No such session")
-    membership = Membership(workspace=session.project.workspace, user_id=user_id, role=session.role)
+    updated_at, role, is_part_of_it = row
+    session = _session(pk, updated_at)
+    membership = Membership(workspace=session.project.workspace, user_id=user_id, role=role)
     require(membership, Permission.LABEL)
-    if session.state in NOT_FOR_LABELERS or not (session.everyone or session.takes_part):
+    if session.state in NOT_FOR_LABELERS or not is_part_of_it:
         raise Http404("No such session")
     request.workspace = session.project.workspace  # type: ignore[attr-defined]
     request.membership = membership  # type: ignore[attr-defined]
     request.project = session.project  # type: ignore[attr-defined]
     request.labeling = session  # type: ignore[attr-defined]
+
+
+@lru_cache(maxsize=256)
+def _read_session(pk: int, updated_at: datetime) -> Session:
+    return Session.objects.select_related("project__workspace", "guideline_version__guideline").get(pk=pk)
+
+
+def _session(pk: int, updated_at: datetime) -> Session:
+    """As it was last changed; read again only then. Each request gets a copy of its own."""
+    return copy(_read_session(pk, updated_at))
 
 
 def takes_part(user_id: int) -> Q:

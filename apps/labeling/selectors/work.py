@@ -1,26 +1,24 @@
 """What a labeler sees of items: the row, their own unfinished answers, never anybody else's."""
 
+import json
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import F, OuterRef, QuerySet, Subquery, Sum
+from django.db import connection
+from django.db.models import F, QuerySet
 
 from apps.accounts.models import User
 from apps.labeling.item_content import ItemContent, content_of
 from apps.labeling.leases import Lease
 from apps.labeling.models import (
     Comment,
-    Draft,
     Item,
-    Participant,
-    Review,
     Seat,
     Session,
     Submission,
     SubmissionState,
-    Unsent,
 )
 
 
@@ -28,8 +26,8 @@ from apps.labeling.models import (
 class HeldItem:
     """An item in somebody's hands."""
 
-    item: Item
-    lease: Lease
+    item_id: int
+    position: int
     content: ItemContent
     candidates: list[tuple[str, str]]
     """(number, text) in this person's own order, so that no answer always stands first."""
@@ -41,59 +39,46 @@ class HeldItem:
     """Question key -> what a model proposes."""
 
 
+_HELD = """
+    SELECT i.id, i.position, e.payload, u.answers, u.seconds, u.revision, (
+        SELECT r.reason FROM labeling_review r JOIN labeling_submission b ON b.id = r.submission_id
+        WHERE b.item_id = i.id AND b.user_id = %(user)s AND b.state = 'returned' ORDER BY r.id DESC LIMIT 1
+    ), (
+        SELECT jsonb_agg(d.answers ORDER BY d.id) FROM labeling_draft d WHERE d.item_id = i.id AND d.error = ''
+    )
+    FROM labeling_item i
+    JOIN datasets_example e ON e.id = i.example_id
+    LEFT JOIN labeling_unsent u ON u.item_id = i.id AND u.user_id = %(user)s
+    WHERE i.session_id = %(session)s AND i.id = ANY(%(items)s)"""
+
+
 def held_items(session: Session, user: User, leases: Sequence[Lease]) -> list[HeldItem]:
     """What the leases are for, in their order."""
     if not leases:
         return []
-    unsent = Unsent.objects.filter(item=OuterRef("pk"), user=user)
-    returned = Review.objects.filter(
-        submission__item=OuterRef("pk"), submission__user=user, submission__state=SubmissionState.RETURNED
-    ).order_by("-pk")
-    found = {
-        item.pk: item
-        for item in Item.objects.filter(session=session, pk__in=[lease.item_id for lease in leases])
-        .select_related("example")
-        .only("position", "wanted", "example__payload")
-        .annotate(
-            unsent_answers=Subquery(unsent.values("answers")),
-            unsent_seconds=Subquery(unsent.values("seconds")),
-            unsent_revision=Subquery(unsent.values("revision")),
-            returned_because=Subquery(returned.values("reason")[:1]),
-        )
-    }
-    drafted = _drafted(list(found))
-    return [
-        _held(session, user, lease, found[lease.item_id], drafted.get(lease.item_id, {}))
-        for lease in leases
-        if lease.item_id in found
-    ]
+    ids = [lease.item_id for lease in leases]
+    with connection.cursor() as cursor:
+        cursor.execute(_HELD, {"session": session.pk, "user": user.pk, "items": ids})
+        found = {row[0]: row for row in cursor.fetchall()}
+    return [_held(session, user, found[item_id]) for item_id in ids if item_id in found]
 
 
-def _held(session: Session, user: User, lease: Lease, item: Any, drafted: dict[str, Any]) -> HeldItem:
-    content = content_of(item.example.payload)
+def _held(session: Session, user: User, row: tuple[Any, ...]) -> HeldItem:
+    item_id, position, payload, unsent, seconds, revision, returned_because, drafted = row
+    content = content_of(json.loads(payload))
     numbered = [(str(number), text) for number, text in enumerate(content.candidates, 1)]
-    random.Random(f"{session.seed}:{item.pk}:{user.pk}").shuffle(numbered)
+    random.Random(f"{session.seed}:{item_id}:{user.pk}").shuffle(numbered)
     return HeldItem(
-        item=item,
-        lease=lease,
+        item_id=item_id,
+        position=position,
         content=content,
         candidates=numbered,
-        unsent=item.unsent_answers or {},
-        seconds=item.unsent_seconds or 0.0,
-        revision=item.unsent_revision or 0,
-        returned_because=item.returned_because or "",
-        drafted=drafted,
+        unsent=json.loads(unsent or "{}"),
+        seconds=seconds or 0.0,
+        revision=revision or 0,
+        returned_because=returned_because or "",
+        drafted={key: value for answers in json.loads(drafted or "[]") for key, value in answers.items()},
     )
-
-
-def _drafted(item_ids: list[int]) -> dict[int, dict[str, Any]]:
-    """By item, what stands in the newest draft for each question."""
-    found: dict[int, dict[str, Any]] = {}
-    for item_id, answers in (
-        Draft.objects.filter(item__in=item_ids, error="").order_by("pk").values_list("item_id", "answers")
-    ):
-        found.setdefault(item_id, {}).update(answers)
-    return found
 
 
 @dataclass(frozen=True)
@@ -110,10 +95,14 @@ class Tally:
 
 
 def tally_of(session: Session, user: User) -> Tally:
-    people = Participant.objects.filter(session=session)
-    done = people.aggregate(done=Sum("submitted_count"))["done"] or 0
-    mine = people.filter(user=user).values_list("submitted_count", flat=True).first() or 0
-    return Tally(mine, done, session.seat_count)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT coalesce(sum(submitted_count) FILTER (WHERE user_id = %s), 0), coalesce(sum(submitted_count), 0)"
+            " FROM labeling_participant WHERE session_id = %s",
+            [user.pk, session.pk],
+        )
+        mine, done = cursor.fetchone()
+    return Tally(int(mine), int(done), session.seat_count)
 
 
 def thread_of(item: Item, user: User) -> QuerySet[Comment]:

@@ -5,6 +5,7 @@ passes by the seats that another is just locking.
 """
 
 import random
+from contextlib import nullcontext
 from typing import Any
 
 from django.db import IntegrityError, connection, transaction
@@ -31,25 +32,27 @@ _MINE_TO_TAKE = """
         WHERE b.item_id = s.item_id AND b.user_id = %(user)s AND b.state = 'surplus'
     )"""
 
-_HOLD = """
+# A seat whose holder went silent comes first, then the next free one behind `place`, then one before it.
+_TAKE = f"""
+    WITH pick AS (
+        SELECT id FROM (
+            SELECT s.id FROM labeling_seat s
+            WHERE s.session_id = %(session)s AND s.state = 'held' AND s.held_until < clock_timestamp()
+                AND {_MINE_TO_TAKE}
+            ORDER BY s.held_until LIMIT 1 FOR UPDATE SKIP LOCKED
+        ) silent
+        UNION ALL
+        SELECT id FROM (
+            SELECT s.id FROM labeling_seat s
+            WHERE s.session_id = %(session)s AND s.state = 'open' AND s.place {{side}} %(place)s AND {_MINE_TO_TAKE}
+            ORDER BY s.place LIMIT 1 FOR UPDATE SKIP LOCKED
+        ) free
+        LIMIT 1
+    )
     UPDATE labeling_seat SET state = 'held', user_id = %(user)s, token = gen_random_uuid(),
         held_since = clock_timestamp(), held_until = clock_timestamp() + %(lease)s * interval '1 second'
     FROM pick WHERE labeling_seat.id = pick.id
-    RETURNING labeling_seat.id, item_id, token, held_until, place"""
-
-_TAKE_OVER = f"""
-    WITH pick AS (
-        SELECT s.id FROM labeling_seat s
-        WHERE s.session_id = %(session)s AND s.state = 'held' AND s.held_until < clock_timestamp() AND {_MINE_TO_TAKE}
-        ORDER BY s.held_until LIMIT 1 FOR UPDATE SKIP LOCKED
-    ) {_HOLD}"""  # noqa: S608 - fixed texts
-
-_TAKE_NEXT = f"""
-    WITH pick AS (
-        SELECT s.id FROM labeling_seat s
-        WHERE s.session_id = %(session)s AND s.state = 'open' AND s.place {{side}} %(place)s AND {_MINE_TO_TAKE}
-        ORDER BY s.place LIMIT 1 FOR UPDATE SKIP LOCKED
-    ) {_HOLD}"""  # noqa: S608 - fixed texts
+    RETURNING labeling_seat.id, item_id, token, held_until, place"""  # noqa: S608 - fixed texts
 
 _KEEP = """
     UPDATE labeling_seat SET held_until = greatest(
@@ -91,14 +94,14 @@ def is_handing_out(session: Session) -> bool:
 
 
 def _claim_one(session: Session, user: User) -> Lease | None:
-    parameters = {"session": session.pk, "user": user.pk, "lease": session.lease_seconds}
-    place = _starting_place(session, user)
-    for statement, more in (
-        (_TAKE_OVER, {}),
-        (_TAKE_NEXT.format(side=">"), {"place": place}),
-        (_TAKE_NEXT.format(side="<="), {"place": place}),
-    ):
-        row = _taken(statement, parameters | more)
+    parameters = {
+        "session": session.pk,
+        "user": user.pk,
+        "lease": session.lease_seconds,
+        "place": _starting_place(session, user),
+    }
+    for side in (">", "<="):
+        row = _taken(_TAKE.format(side=side), parameters)
         if row is not None:
             if session.order != ItemOrder.RANDOM:
                 Participant.objects.filter(session=session, user=user).update(cursor=row[4])
@@ -117,7 +120,9 @@ def _starting_place(session: Session, user: User) -> int:
 def _taken(statement: str, parameters: dict[str, Any]) -> tuple[Any, ...] | None:
     for _ in range(3):
         try:
-            with transaction.atomic(), connection.cursor() as cursor:
+            # On its own the statement is a transaction already; inside one it needs a place to return to.
+            within = transaction.atomic() if connection.in_atomic_block else nullcontext()
+            with within, connection.cursor() as cursor:
                 cursor.execute(statement, parameters)
                 row: tuple[Any, ...] | None = cursor.fetchone()
                 return row

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from django.db import IntegrityError, transaction
+from django.utils import timezone
 
 from apps.accounts.models import User
 from apps.audit.services import record
@@ -110,7 +111,7 @@ def guideline_save(
 def _sessions_follow(version: GuidelineVersion) -> int:
     """How many labels of sessions that are not closed deserve another look."""
     sessions = Session.objects.filter(guideline=version.guideline).exclude(state=SessionState.CLOSED)
-    sessions.update(guideline_version=version)
+    sessions.update(guideline_version=version, updated_at=timezone.now())
     if version.change != GuidelineChange.MEANING:
         return 0
     return Submission.objects.filter(session__in=sessions, state=SubmissionState.COUNTS).update(

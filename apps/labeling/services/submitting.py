@@ -4,8 +4,11 @@ A submit is kept once however often it is sent, and is never thrown away: one wh
 kept as surplus.
 """
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
@@ -17,17 +20,12 @@ from apps.core.errors import ConflictError, PortalError
 from apps.labeling.answers import TEXTUAL, AnswerError, checked_value
 from apps.labeling.item_content import ItemContent, content_of
 from apps.labeling.models import (
-    Answer,
-    Draft,
     DraftUse,
     Item,
     Question,
-    Seat,
-    SeatState,
     Session,
     Submission,
     SubmissionState,
-    Unsent,
 )
 
 LONGEST_SECONDS = 3600.0
@@ -66,60 +64,168 @@ class Kept:
 
 def label_submit(*, session: Session, user: User, submit: Submit) -> Kept:
     """Keep a label. Raises `AnswersRefusedError`, or `ConflictError` where the person labeled the item before."""
-    repeat = _earlier(user, submit.client_id)
-    if repeat is not None:
-        return repeat
-    item = Item.objects.select_related("example").filter(session=session, pk=submit.item_id).first()
-    if item is None:
+    row = _read_item(session, submit.item_id)
+    if row is None:
         raise ConflictError("This item is not part of the session any more. Reload the page.")
-    content = content_of(item.example.payload)
-    questions = list(session.questions.all())
+    content, drafts = row
+    questions = questions_of(session)
     values = checked_answers(questions, submit.answers, content)
+    answers = [
+        _answer(question, values[question.key], content, drafts.get(question.key))
+        for question in questions
+        if question.key in values
+    ]
     seconds = min(max(submit.seconds, 0.0), LONGEST_SECONDS)
+    parameters: dict[str, Any] = {
+        "session": session.pk,
+        "item": submit.item_id,
+        "user": user.pk,
+        "token": submit.token,
+        "client": submit.client_id,
+        "guideline": session.guideline_version_id,
+        "seconds": seconds,
+        "answers": json.dumps(answers),
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(_KEEP, parameters)
+        kept = cursor.fetchone()
+    if kept is not None:
+        return Kept(int(kept[0]), SubmissionState.COUNTS, is_repeat=False)
+    return _keep_late(session, user, submit, parameters)
+
+
+@lru_cache(maxsize=256)
+def _questions(session_id: int, opened_at: datetime) -> tuple[Question, ...]:
+    """They are fixed once the session is open."""
+    return tuple(Question.objects.filter(session=session_id).order_by("position"))
+
+
+def questions_of(session: Session) -> tuple[Question, ...]:
+    """The questions of a session that was opened."""
+    assert session.opened_at is not None
+    return _questions(session.pk, session.opened_at)
+
+
+_READ = """
+    SELECT e.payload, (
+        SELECT jsonb_agg(jsonb_build_array(d.id, d.answers) ORDER BY d.id)
+        FROM labeling_draft d WHERE d.item_id = i.id AND d.error = ''
+    )
+    FROM labeling_item i JOIN datasets_example e ON e.id = i.example_id
+    WHERE i.id = %s AND i.session_id = %s"""
+
+Proposed = tuple[int, Any]
+"""A draft's id, and what it proposes for a question."""
+
+
+def _read_item(session: Session, item_id: int) -> tuple[ItemContent, dict[str, Proposed]] | None:
+    """The row, and by question key what the newest draft proposes."""
+    with connection.cursor() as cursor:
+        cursor.execute(_READ, [item_id, session.pk])
+        row = cursor.fetchone()
+    if row is None:
+        return None
+    proposed: dict[str, Proposed] = {}
+    for draft_id, answers in json.loads(row[1] or "[]"):
+        proposed |= {key: (draft_id, value) for key, value in answers.items()}
+    return content_of(json.loads(row[0])), proposed
+
+
+# One statement, so that a label costs one way to the database and is there whole or not at all. It does nothing unless
+# the seat is held under this token; a second copy of the same submit waits for the seat and then finds it filled.
+_KEEP = """
+    WITH seat AS (
+        SELECT id, held_since FROM labeling_seat
+        WHERE item_id = %(item)s AND user_id = %(user)s AND session_id = %(session)s AND token = %(token)s
+            AND state = 'held'
+        FOR UPDATE
+    ), kept AS (
+        INSERT INTO labeling_submission (
+            session_id, item_id, user_id, seat_id, state, client_id, guideline_version_id, is_independent, look_again,
+            seconds, claimed_at, created_at
+        )
+        SELECT %(session)s, %(item)s, %(user)s, seat.id, 'counts', %(client)s, %(guideline)s,
+            NOT EXISTS (
+                SELECT 1 FROM labeling_submission b
+                WHERE b.item_id = %(item)s AND b.user_id = %(user)s AND b.state = 'returned'
+            ),
+            false, %(seconds)s, seat.held_since, clock_timestamp()
+        FROM seat
+        ON CONFLICT (user_id, client_id) DO NOTHING
+        RETURNING id
+    ), answered AS (
+        INSERT INTO labeling_answer (submission_id, question_id, value, draft_id, draft_use, edit_distance)
+        SELECT kept.id, a.question, a.value, a.draft, a.draft_use, a.edit_distance
+        FROM kept, jsonb_to_recordset(%(answers)s::jsonb)
+            AS a(question bigint, value jsonb, draft bigint, draft_use text, edit_distance float8)
+    ), filled AS (
+        UPDATE labeling_seat SET state = 'filled', held_until = NULL FROM kept, seat WHERE labeling_seat.id = seat.id
+    ), item AS (
+        UPDATE labeling_item SET done = done + 1,
+            stage = CASE WHEN done + 1 >= wanted THEN 'labeled' ELSE stage END
+        FROM kept WHERE labeling_item.id = %(item)s
+        RETURNING (done = wanted)::int AS completes
+    ), sent AS (
+        DELETE FROM labeling_unsent USING kept WHERE item_id = %(item)s AND user_id = %(user)s
+    ), counted AS (
+        INSERT INTO labeling_participant AS p (
+            session_id, user_id, is_active, cursor, submitted_count, surplus_count, skipped_count, completed_count,
+            seconds, added_at, last_submitted_at
+        )
+        SELECT %(session)s, %(user)s, true, -1, 1, 0, 0, item.completes, %(seconds)s, clock_timestamp(),
+            clock_timestamp()
+        FROM item
+        ON CONFLICT (session_id, user_id) DO UPDATE SET
+            submitted_count = p.submitted_count + 1, completed_count = p.completed_count + excluded.completed_count,
+            seconds = p.seconds + excluded.seconds, last_submitted_at = excluded.last_submitted_at
+    )
+    SELECT id FROM kept"""
+
+_KEEP_SURPLUS = """
+    WITH kept AS (
+        INSERT INTO labeling_submission (
+            session_id, item_id, user_id, seat_id, state, client_id, guideline_version_id, is_independent, look_again,
+            seconds, claimed_at, created_at, ended_at
+        )
+        VALUES (%(session)s, %(item)s, %(user)s, NULL, 'surplus', %(client)s, %(guideline)s, true, false, %(seconds)s,
+            NULL, clock_timestamp(), clock_timestamp())
+        ON CONFLICT (user_id, client_id) DO NOTHING
+        RETURNING id
+    ), answered AS (
+        INSERT INTO labeling_answer (submission_id, question_id, value, draft_id, draft_use, edit_distance)
+        SELECT kept.id, a.question, a.value, a.draft, a.draft_use, a.edit_distance
+        FROM kept, jsonb_to_recordset(%(answers)s::jsonb)
+            AS a(question bigint, value jsonb, draft bigint, draft_use text, edit_distance float8)
+    ), sent AS (
+        DELETE FROM labeling_unsent USING kept WHERE item_id = %(item)s AND user_id = %(user)s
+    )
+    SELECT id FROM kept"""
+
+
+def _keep_late(session: Session, user: User, submit: Submit, parameters: dict[str, Any]) -> Kept:
+    """The seat is not (any more) held under this token: it was kept before, or it is surplus."""
     with transaction.atomic():
-        seat = (
-            Seat.objects.select_for_update()
-            .filter(session=session, item=item, user=user, token=submit.token)
-            .first()
-        )
+        Item.objects.select_for_update().filter(pk=submit.item_id).first()
         repeat = _earlier(user, submit.client_id)
-        if repeat is not None:  # it came in on another connection while this one waited for the seat
+        if repeat is not None:
             return repeat
-        counts = seat is not None and seat.state == SeatState.HELD
-        if not counts:
-            _refuse_second_label(item, user)
-        submission_id = _insert(
-            session=session, user=user, seat=seat if counts else None, submit=submit, seconds=seconds
-        )
-        if submission_id is None:
-            kept = _earlier(user, submit.client_id)
-            assert kept is not None
-            return kept
-        drafts = _drafts_of(item)
-        Answer.objects.bulk_create(
-            _answer(submission_id, question, values[question.key], content, drafts.get(question.key))
-            for question in questions
-            if question.key in values
-        )
-        completes = False
-        if counts:
-            assert seat is not None
-            Seat.objects.filter(pk=seat.pk).update(state=SeatState.FILLED, held_until=None)
-            completes = _item_gains_a_label(item)
-        Unsent.objects.filter(item=item, user=user).delete()
-        participant_count(
-            session_id=session.pk,
-            user_id=user.pk,
-            submitted=int(counts),
-            surplus=int(not counts),
-            completed=int(completes),
-            seconds=seconds,
-        )
-    return Kept(submission_id, SubmissionState.COUNTS if counts else SubmissionState.SURPLUS, is_repeat=False)
+        again = (SubmissionState.COUNTS, SubmissionState.SURPLUS)
+        if Submission.objects.filter(item=submit.item_id, user=user, state__in=again).exists():
+            raise ConflictError(
+                "You have labeled this item already, perhaps in another tab. That label is kept; this one is not"
+                " needed."
+            )
+        with connection.cursor() as cursor:
+            cursor.execute(_KEEP_SURPLUS, parameters)
+            row = cursor.fetchone()
+        if row is None:
+            raise ConflictError("This submit was sent before, for another item. Reload the page.")
+        participant_count(session_id=session.pk, user_id=user.pk, surplus=1, seconds=parameters["seconds"])
+    return Kept(int(row[0]), SubmissionState.SURPLUS, is_repeat=False)
 
 
 def checked_answers(
-    questions: list[Question], answers: Mapping[str, Any], content: ItemContent
+    questions: Sequence[Question], answers: Mapping[str, Any], content: ItemContent
 ) -> dict[str, Any]:
     """Values by question key, each in its stored form; what was left out is missing."""
     values, problems = {}, {}
@@ -145,63 +251,6 @@ def checked_answers(
 def _earlier(user: User, client_id: UUID) -> Kept | None:
     found = Submission.objects.filter(user=user, client_id=client_id).values_list("pk", "state").first()
     return None if found is None else Kept(found[0], found[1], is_repeat=True)
-
-
-_INSERT = """
-    INSERT INTO labeling_submission (
-        session_id, item_id, user_id, seat_id, state, client_id, guideline_version_id, is_independent, look_again,
-        seconds, claimed_at, created_at
-    )
-    SELECT %(session)s, %(item)s, %(user)s, %(seat)s, %(state)s, %(client)s, %(guideline)s,
-        NOT EXISTS (
-            SELECT 1 FROM labeling_submission b
-            WHERE b.item_id = %(item)s AND b.user_id = %(user)s AND b.state = 'returned'
-        ),
-        false, %(seconds)s, %(claimed)s, clock_timestamp()
-    ON CONFLICT (user_id, client_id) DO NOTHING
-    RETURNING id"""
-
-
-def _insert(*, session: Session, user: User, seat: Seat | None, submit: Submit, seconds: float) -> int | None:
-    """The new submission's id; None when the same submit came in on another connection."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            _INSERT,
-            {
-                "session": session.pk,
-                "item": submit.item_id,
-                "user": user.pk,
-                "seat": seat.pk if seat else None,
-                "state": SubmissionState.COUNTS if seat else SubmissionState.SURPLUS,
-                "client": submit.client_id,
-                "guideline": session.guideline_version_id,
-                "seconds": seconds,
-                "claimed": seat.held_since if seat else None,
-            },
-        )
-        row = cursor.fetchone()
-    return None if row is None else int(row[0])
-
-
-def _refuse_second_label(item: Item, user: User) -> None:
-    Item.objects.select_for_update().filter(pk=item.pk).first()
-    again = (SubmissionState.COUNTS, SubmissionState.SURPLUS)
-    if Submission.objects.filter(item=item, user=user, state__in=again).exists():
-        raise ConflictError(
-            "You have labeled this item already, perhaps in another tab. That label is kept; this one is not needed."
-        )
-
-
-def _item_gains_a_label(item: Item) -> bool:
-    """Whether it is complete with it."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "UPDATE labeling_item SET done = done + 1,"
-            " stage = CASE WHEN done + 1 >= wanted THEN 'labeled' ELSE stage END"
-            " WHERE id = %s RETURNING done = wanted",
-            [item.pk],
-        )
-        return bool(cursor.fetchone()[0])
 
 
 _COUNT = """
@@ -248,30 +297,23 @@ def participant_count(
         )
 
 
-def _drafts_of(item: Item) -> dict[str, tuple[Draft, Any]]:
-    """By question key, the newest draft that was shown for it."""
-    found: dict[str, tuple[Draft, Any]] = {}
-    for draft in Draft.objects.filter(item=item, error="").order_by("pk"):
-        found |= {key: (draft, value) for key, value in draft.answers.items()}
-    return found
-
-
 def _answer(
-    submission_id: int,
-    question: Question,
-    value: Any,
-    content: ItemContent,
-    proposed: tuple[Draft, Any] | None,
-) -> Answer:
-    """With what it started from: a model's draft, or the text that was to be edited."""
-    answer = Answer(submission_id=submission_id, question=question, value=value)
+    question: Question, value: Any, content: ItemContent, proposed: Proposed | None
+) -> dict[str, Any]:
+    """A row of the table, with what it started from: a model's draft, or the text that was to be edited."""
     start = content.answer if question.kind == "edit" else None
+    draft, draft_use = None, DraftUse.NONE
     if proposed is not None:
-        answer.draft, start = proposed
-        unchanged = value == start
-        answer.draft_use = DraftUse.UNCHANGED if unchanged else DraftUse.REJECTED
-        if not unchanged and question.kind in TEXTUAL:
-            answer.draft_use = DraftUse.EDITED
+        draft, start = proposed
+        changed = DraftUse.EDITED if question.kind in TEXTUAL else DraftUse.REJECTED
+        draft_use = DraftUse.UNCHANGED if value == start else changed
+    distance = None
     if start is not None and question.kind in TEXTUAL:
-        answer.edit_distance = Levenshtein.normalized_distance(str(start), value)
-    return answer
+        distance = Levenshtein.normalized_distance(str(start), value)
+    return {
+        "question": question.pk,
+        "value": value,
+        "draft": draft,
+        "draft_use": str(draft_use),
+        "edit_distance": distance,
+    }

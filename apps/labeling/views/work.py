@@ -183,8 +183,8 @@ def _lease_data(lease: Lease) -> dict[str, Any]:
 def _item_data(held: HeldItem, *, shows_answer: bool) -> dict[str, Any]:
     content = held.content
     return {
-        "id": held.item.pk,
-        "position": held.item.position,
+        "id": held.item_id,
+        "position": held.position,
         "context": render_to_string("labeling/_context.html", {"messages": content.context}),
         "question": content.question,
         "answer": content.answer if shows_answer else "",
