@@ -9,6 +9,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from tests.e2e.browser import Watch
 from tests.e2e.screens import BACKGROUND, SignIn
+from tests.e2e.test_accessibility import assert_accessible
 from tests.ftportal.running import wait_for
 from tests.integration.main_job import Work, last_number, new_project
 from tests.integration.stack import Together
@@ -81,6 +82,7 @@ def test_three_people_label_a_pilot_and_its_gold_becomes_the_next_version(
     adjudicate(page, work, session)
     new = hand_over(page, work, session)
     check_gold(together, new, session, members)
+    import_page(page, work, session)
 
 
 def join(work: Work, page: Page, name: str) -> int:
@@ -121,7 +123,12 @@ def open_pilot(work: Work, version: int, members: list[int]) -> int:
     session = last_number(page)
     form = work.visitor.get(f"{work.base}label/sessions/{session}/questions/new/")
     page = work.visitor.submit(
-        form, "Add question", title="What is it about?", kind="choose_one", key="intent", labels="\n".join(LABELS)
+        form,
+        "Add question",
+        title="What is it about?",
+        kind="choose_one",
+        key="intent",
+        labels="\n".join(LABELS),
     )
     assert page.status == 200, page.text
     work.visitor.submit(work.visitor.get(f"{work.base}label/sessions/{session}/"), "Open the session")
@@ -149,18 +156,29 @@ def label_everything(page: Page, address: str, answers: dict[str, str]) -> None:
 def read_agreement(page: Page, work: Work, session: int) -> None:
     page.goto(f"{work.base}label/sessions/{session}/agreement/")
     expect(page.locator(".verdict-title")).to_contain_text("α = 0.")
+    everybody_can_use(page)
     # Of the 36 pairs of labels 27 + 1 + 1 agree.
     expect(page.get_by_role("row", name=re.compile("^Raw agreement"))).to_contain_text("80.6")
     page.locator(".confusion-table").get_by_role("link", name="3", exact=True).first.click()
     expect(page.get_by_text("One person said")).to_be_visible()
     expect(page.locator("#items tbody tr")).to_have_count(2)
+    everybody_can_use(page)
+
+
+def everybody_can_use(page: Page) -> None:
+    """In light and dark, narrow and wide; the window is as before afterwards."""
+    assert_accessible(page)
+    page.set_viewport_size({"width": 1440, "height": 900})
 
 
 def adjudicate(page: Page, work: Work, session: int) -> None:
     """By keyboard: the owner labeled nothing, so everything waits for them; the item without a majority comes first."""
     page.goto(f"{work.base}label/sessions/{session}/adjudication/")
     expect(page.get_by_role("link", name=re.compile("Start with item 12"))).to_be_visible()
+    everybody_can_use(page)
     page.keyboard.press("a")
+    expect(page.locator("#judge")).to_be_visible()
+    everybody_can_use(page)
     for asked, cause in ((EMAIL, "l"), (BROKEN, "e"), (ADDRESS, "g")):
         expect(page.locator(".chat")).to_contain_text(asked)
         for name in ("Ada", "Bo", "Cy"):
@@ -181,6 +199,7 @@ def adjudicate(page: Page, work: Work, session: int) -> None:
 def hand_over(page: Page, work: Work, session: int) -> int:
     page.goto(f"{work.base}label/sessions/{session}/outcome/")
     expect(page.get_by_label("The assistant's answer")).to_have_value("intent")
+    everybody_can_use(page)
     page.get_by_role("button", name="Put them in").click()
     link = page.get_by_role("link", name=re.compile("Look at .* v2"))
     expect(link).to_be_visible(timeout=BACKGROUND)
@@ -190,6 +209,12 @@ def hand_over(page: Page, work: Work, session: int) -> int:
     state = "SELECT state FROM datasets_version WHERE id = %s"
     wait_for(lambda: work.stack.value(state, number) == "frozen", BACKGROUND / 1000, "the new version")
     return number
+
+
+def import_page(page: Page, work: Work, session: int) -> None:
+    page.goto(f"{work.base}label/sessions/{session}/import/")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Import labels")
+    everybody_can_use(page)
 
 
 def check_gold(stack: Together, version: int, session: int, members: list[int]) -> None:
