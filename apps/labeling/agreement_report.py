@@ -9,6 +9,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from apps.labeling.agreement import (
     Confusion,
     Figure,
@@ -16,10 +18,12 @@ from apps.labeling.agreement import (
     Ratings,
     Span,
     confusion,
+    count_alphas,
     distance_alpha,
     fleiss_kappa,
     gwet_ac1,
     krippendorff_alpha,
+    label_alphas,
     masi_alpha,
     pair_kappas,
     percent_agreement,
@@ -172,23 +176,25 @@ def _span_figures(answers: Sequence[GivenAnswer]) -> list[NamedFigure]:
 
 
 def _labels(kind: str, options: Mapping[str, Any], ratings: Ratings) -> tuple[LabelFigure, ...]:
-    counts = dict(zip(ratings.values, ratings.counts.sum(axis=0).tolist(), strict=False))
-    total = sum(counts.values())
+    counts = ratings.counts.sum(axis=0)
     if kind == "choose_several":
         names: list[Any] = label_values(options)
-        tables = [(name, ratings.mapped([name in chosen for chosen in ratings.values])) for name in names]
-        given = {name: sum(count for chosen, count in counts.items() if name in chosen) for name in names}
+        holds = np.array([[name in chosen for name in names] for chosen in ratings.values], dtype=np.int64)
+        holds = holds.reshape(len(ratings.values), len(names))
+        pairable = ratings.pairable
+        alphas = count_alphas(pairable @ holds, names, names, sizes=pairable.sum(axis=1))
+        given = dict(zip(names, (counts @ holds).tolist(), strict=True))
     else:
-        tables = [(value, ratings.one_against_rest(value)) for value in ratings.used]
-        given = counts
+        names = list(ratings.used)
+        alphas = label_alphas(ratings)
+        given = dict(zip(ratings.values, counts.tolist(), strict=False))
+    total = int(counts.sum())
+    shown_as = "choose_one" if kind == "choose_several" else kind
     return tuple(
         LabelFigure(
-            readable(kind if kind != "choose_several" else "choose_one", label),
-            given[label],
-            given[label] / total if total else 0.0,
-            krippendorff_alpha(table, "nominal", draws=0),
+            readable(shown_as, name), given[name], given[name] / total if total else 0.0, alphas[name]
         )
-        for label, table in tables[:MOST_LABELS_SHOWN]
+        for name in names[:MOST_LABELS_SHOWN]
     )
 
 

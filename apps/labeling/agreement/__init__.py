@@ -7,6 +7,7 @@ mix of answers belong together on a page: with one very frequent answer, 98 % ra
 from apps.labeling.agreement.ac1 import gwet_ac1
 from apps.labeling.agreement.alpha import (
     Scale,
+    count_alphas,
     distance_alpha,
     krippendorff_alpha,
     label_alphas,
@@ -31,6 +32,7 @@ __all__ = [
     "Scale",
     "Span",
     "cohen_kappa",
+    "count_alphas",
     "confusion",
     "distance_alpha",
     "edit_distance",

@@ -11,9 +11,9 @@ same answers give the same interval.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -25,6 +25,8 @@ Scale = Literal["nominal", "ordinal", "interval"]
 
 DRAWS = 1000
 _CELLS_AT_ONCE = 4_000_000
+_DEAR_PATTERN = 8
+"""Drawing how often a pattern occurs costs as much as drawing so many items."""
 _MOST_UNDEFINED = 0.05
 """Above this share of draws in which alpha has no value, there is no honest interval."""
 _FEWEST_ITEMS = 5
@@ -66,10 +68,29 @@ def masi_alpha(ratings: Ratings, *, draws: int = DRAWS) -> Figure:
 
 
 def label_alphas(ratings: Ratings) -> dict[object, Figure]:
-    """For each value that was used: alpha of this value against all others. Low ones are the confused ones."""
+    """For each value that was used: nominal alpha of this value against all others. Low ones are the confused ones."""
+    return count_alphas(ratings.pairable, ratings.values, ratings.used)
+
+
+def count_alphas(
+    counts: Codes, values: Sequence[Any], wanted: Sequence[Any], sizes: Codes | None = None
+) -> dict[object, Figure]:
+    """Nominal alpha of each wanted value against its absence, all at once; `counts` is items × values.
+
+    `sizes` is how many answered each item, where one answer can hold several values.
+    """
+    if not len(counts):
+        return {value: undefined(NO_PAIRS) for value in wanted}
+    people = (counts.sum(axis=1) if sizes is None else sizes)[:, None].astype(np.float64)
+    answers, given = float(people.sum()), counts.sum(axis=0).astype(np.float64)
+    observed = (2 * counts * (people - counts) / (people - 1)).sum(axis=0)
+    alphas = _ratio(observed, 2 * given * (answers - given) / (answers - 1))
+    found = dict(zip(values, alphas.tolist(), strict=False))
     return {
-        value: krippendorff_alpha(ratings.one_against_rest(value), "nominal", draws=0)
-        for value in ratings.used
+        value: undefined(ONE_VALUE, len(counts))
+        if np.isnan(found[value])
+        else Figure(found[value], len(counts))
+        for value in wanted
     }
 
 
@@ -165,11 +186,18 @@ def _with_interval(patterns: _Patterns, alphas: Callable[[Floats], Floats], draw
     return Figure(value, items, interval=Interval(float(low), float(high)))
 
 
-def _draws(patterns: _Patterns, draws: int) -> list[Floats]:
+def _draws(patterns: _Patterns, draws: int) -> Iterator[Floats]:
     """How often each pattern occurs in each draw of as many items as there are, some draws at a time."""
     random = np.random.default_rng(20110125)
     kinds, items = len(patterns.counts), patterns.items
     shares = np.bincount(patterns.of_item, minlength=kinds) / items
-    at_once = max(1, _CELLS_AT_ONCE // max(kinds, patterns.counts.shape[1] ** 2))
-    sizes = [min(at_once, draws - start) for start in range(0, draws, at_once)]
-    return [random.multinomial(items, shares, size=size).astype(np.float64) for size in sizes]
+    at_once = max(1, _CELLS_AT_ONCE // max(items, kinds, patterns.counts.shape[1] ** 2))
+    for start in range(0, draws, at_once):
+        size = min(at_once, draws - start)
+        if kinds * _DEAR_PATTERN < items:
+            yield random.multinomial(items, shares, size=size).astype(np.float64)
+        else:  # the same draw, quicker where hardly two items are alike
+            drawn = patterns.of_item[random.integers(0, items, (size, items))]
+            places = drawn + np.arange(size)[:, None] * kinds
+            counted = np.bincount(places.ravel(), minlength=size * kinds)
+            yield counted.reshape(size, kinds).astype(np.float64)

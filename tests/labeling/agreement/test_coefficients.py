@@ -316,6 +316,13 @@ def test_the_confused_label_has_the_low_alpha():
     assert value_of(alphas["b"]) < 0.5
 
 
+def test_label_alphas_are_those_of_the_two_way_tables():
+    ratings = Ratings.of(random_triples(7), values=[0, 1, 2, 3])
+    for value, figure in label_alphas(ratings).items():
+        apart = krippendorff_alpha(ratings.one_against_rest(value), "nominal", draws=0)
+        assert figure.value == pytest.approx(apart.value, abs=1e-12)
+
+
 def test_confusion_counts_pairs_and_leads_to_the_items():
     ratings = Ratings.of(
         [(1, "p", "a"), (1, "q", "b"), (1, "r", "b"), (2, "p", "a"), (2, "q", "a"), (3, "p", "b")]
