@@ -53,7 +53,7 @@ def krippendorff(project, people, two, **wish):
 
 
 def test_the_report_has_the_published_alpha(project, people, two):
-    (report,) = agreement_of(krippendorff(project, people, two))
+    (report,) = agreement_of(krippendorff(project, people, two)).questions
     agreement = report.agreement
     assert agreement.headline.figure.value == pytest.approx(0.692, abs=5e-4)
     assert (agreement.answers, agreement.shared_items, agreement.raters) == (24, 12, 2)
@@ -93,9 +93,9 @@ def test_only_first_and_independent_labels_count(project, people, two):
     first = Submission.objects.filter(session=session).order_by("pk").first()
     # Returned to its author, it is still the label that was made without seeing anything.
     Submission.objects.filter(pk=first.pk).update(state=SubmissionState.RETURNED)
-    assert agreement_of(session)[0].agreement.answers == 24
+    assert agreement_of(session).questions[0].agreement.answers == 24
     Submission.objects.filter(pk=first.pk).update(is_independent=False, state=SubmissionState.UNDONE)
-    assert agreement_of(session)[0].agreement.answers == 23
+    assert agreement_of(session).questions[0].agreement.answers == 23
 
 
 def test_drafts_accepted_unchanged_are_reported_apart(project, people, two):
@@ -106,7 +106,7 @@ def test_drafts_accepted_unchanged_are_reported_apart(project, people, two):
         draft, _ = Draft.objects.get_or_create(run=run, item=answer.submission.item)
         Answer.objects.filter(pk=answer.pk).update(draft=draft, draft_use=use)
     cache.clear()
-    (report,) = agreement_of(session)
+    (report,) = agreement_of(session).questions
     assert report.agreement.answers == 22
     assert (report.drafts.unchanged, report.drafts.edited, report.drafts.rejected) == (2, 1, 1)
     assert DraftUse.UNCHANGED == "unchanged"
@@ -133,7 +133,7 @@ def test_labels_under_two_guideline_versions_are_compared_apart(project, people,
         for label in labels:
             for user in two:
                 label_next(session, user, {"intent": label})
-    first, second = agreement_of(session)[0].agreement.by_version
+    first, second = agreement_of(session).questions[0].agreement.by_version
     assert (first[0], first[1].figure.value) == (versions[0].pk, 1)
     assert second[1].figure.value is None
     assert "only one answer was used" in second[1].figure.reason
@@ -177,7 +177,7 @@ def test_every_kind_of_question_has_its_figure(project, people, two, kind, optio
     ]
     session = make_session(project, people.lea, people=two, rows=rows, overlap=2, questions=[question])
     label_all(session, {two[0]: [{"q": one}, {"q": other}] * 3, two[1]: [{"q": one}, {"q": one}] * 3})
-    (report,) = agreement_of(session)
+    (report,) = agreement_of(session).questions
     assert report.agreement.headline.name == name
     assert report.agreement.headline.figure.value is not None
     assert report.agreement.shared_items == 6

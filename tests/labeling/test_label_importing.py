@@ -80,7 +80,7 @@ def test_labels_take_the_seats_of_their_items(project, people):
     assert (first.done, first.stage) == (2, ItemStage.LABELED)
     assert (second.done, third.done) == (1, 0)
     assert set(Submission.objects.filter(item=first).values_list("answers__value", flat=True)) == {"refund"}
-    assert agreement_of(session)[0].agreement.answers == 3
+    assert agreement_of(session).questions[0].agreement.answers == 3
     # Labeling goes on with what is left.
     assert label_next(session, two[1]) in (second, third)
 

@@ -1,12 +1,15 @@
 """Agreement in a session, from independent first labels only; and the items behind a figure."""
 
+import time
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from django.core.cache import cache
 from django.db.models import Count, Exists, Max, OuterRef, Q, QuerySet
+from django.utils import timezone
 
 from apps.accounts.models import User
 from apps.labeling.agreement_report import GivenAnswer, QuestionAgreement, question_agreement
@@ -25,6 +28,8 @@ from apps.labeling.models import (
 FIRST_LABELS = (SubmissionState.COUNTS, SubmissionState.RETURNED)
 """A label that a reviewer returned was still its author's first and independent one; what replaced it was not."""
 KEPT_SECONDS = 24 * 3600
+DEAR_SECONDS = 0.5
+AGE_SECONDS = 60
 
 
 @dataclass(frozen=True)
@@ -47,25 +52,59 @@ class QuestionReport:
     drafts: DraftsUsed
 
 
-def agreement_of(session: Session) -> list[QuestionReport]:
-    """The report of every question; worked out again only when labels changed."""
+@dataclass(frozen=True)
+class AgreementReport:
+    """The reports of all questions, as of `at`."""
+
+    questions: list[QuestionReport]
+    at: datetime
+
+
+@dataclass(frozen=True)
+class _Known:
+    """What was worked out last; `took` in seconds."""
+
+    stamp: str
+    at: datetime
+    took: float
+    parts: list[tuple[QuestionAgreement, DraftsUsed]]
+
+    def serves(self, stamp: str) -> bool:
+        """Whether it may be shown: nothing changed, or it is dear to work out and hardly a minute old."""
+        age = (timezone.now() - self.at).total_seconds()
+        return self.stamp == stamp or (self.took > DEAR_SECONDS and age < AGE_SECONDS)
+
+
+def agreement_of(session: Session, *, fresh: bool = False) -> AgreementReport:
+    """The report of every question; worked out again only when labels changed.
+
+    With very many labels, which take seconds to compare, it may be a minute old unless `fresh`.
+    """
     questions = list(session.questions.all())
-    key = f"labeling:agreement:{session.pk}:{_stamp(session)}"
-    known: list[tuple[QuestionAgreement, DraftsUsed]] | None = cache.get(key)
-    if known is None:
-        answers = _answers(session, questions)
-        drafts = _drafts_used(session)
-        known = [
-            (
-                question_agreement(question.kind, question.options, answers[question.pk]),
-                drafts.get(question.pk, DraftsUsed(0, 0, 0)),
-            )
-            for question in questions
-        ]
+    key, stamp = f"labeling:agreement:{session.pk}", _stamp(session)
+    known: _Known | None = cache.get(key)
+    if known is None or not (known.stamp == stamp if fresh else known.serves(stamp)):
+        started = time.perf_counter()
+        parts = _parts(session, questions)
+        known = _Known(stamp, timezone.now(), time.perf_counter() - started, parts)
         cache.set(key, known, KEPT_SECONDS)
+    return AgreementReport(
+        [
+            QuestionReport(question, agreement, drafts)
+            for question, (agreement, drafts) in zip(questions, known.parts, strict=True)
+        ],
+        known.at,
+    )
+
+
+def _parts(session: Session, questions: Sequence[Question]) -> list[tuple[QuestionAgreement, DraftsUsed]]:
+    answers, drafts = _answers(session, questions), _drafts_used(session)
     return [
-        QuestionReport(question, agreement, drafts)
-        for question, (agreement, drafts) in zip(questions, known, strict=True)
+        (
+            question_agreement(question.kind, question.options, answers[question.pk]),
+            drafts.get(question.pk, DraftsUsed(0, 0, 0)),
+        )
+        for question in questions
     ]
 
 

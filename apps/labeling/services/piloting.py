@@ -31,7 +31,10 @@ def pilot_decide(*, session: Session, by: User | None) -> Session:
     if not session.is_pilot:
         raise ConflictError("Only a pilot has a gate.")
     minimum = session.gate_minimum if session.gate_minimum is not None else DEFAULT_GATE
-    results = {report.question.key: _result(report, minimum) for report in agreement_of(session)}
+    results = {
+        report.question.key: _result(report, minimum)
+        for report in agreement_of(session, fresh=True).questions
+    }
     measured = [result for result in results.values() if result["is_measured"]]
     passed = bool(measured) and all(result["passed"] for result in measured)
     with transaction.atomic():

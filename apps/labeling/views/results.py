@@ -31,7 +31,8 @@ from apps.projects.access import ProjectRequest, project_view
 def agreement(request: ProjectRequest, pk: int) -> HttpResponse:
     """The figures of every question: first the verdict, then the coefficients, then what is confused with what."""
     session = get_session(request, pk)
-    reports = agreement_of(session)
+    found = agreement_of(session)
+    reports = found.questions
     title, tone = verdict_of(reports, session.gate_minimum)
     raters = {pair.first for one in reports for pair in one.agreement.pairs}
     raters |= {pair.second for one in reports for pair in one.agreement.pairs}
@@ -39,6 +40,7 @@ def agreement(request: ProjectRequest, pk: int) -> HttpResponse:
     versions = GuidelineVersion.objects.filter(guideline=session.guideline_id).select_related("guideline")
     context = {
         "session": session,
+        "as_of": found.at,
         "verdict_title": title,
         "verdict_tone": tone,
         "reports": [
