@@ -12,15 +12,17 @@ from apps.labeling.models import (
     ItemStage,
     LabelImport,
     LabelImportState,
+    QuestionKind,
     Seat,
     Submission,
     SubmissionState,
 )
 from apps.labeling.selectors.agreement import agreement_of
 from apps.labeling.services.label_importing import label_import_create, label_import_request, label_import_run
+from apps.labeling.services.sessions import QuestionWish
 from apps.operations.models import Operation, OperationState
 from apps.operations.services import operation_run
-from tests.labeling.worlds import QuestionKind, QuestionWish, label_next, labelers, make_session
+from tests.labeling.worlds import label_next, labelers, make_session
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -159,7 +161,7 @@ def test_a_worker_that_runs_it_twice_changes_nothing(project, people):
     done = brought_in(
         session, people, lines(prodigy(ticket(1), "refund", "a")), {"a": one.pk}, {"accept": "intent"}
     )
-    operation = Operation.objects.order_by("-pk").first()
+    operation = Operation.objects.latest("pk")
     from apps.operations.progress import Progress
 
     label_import_run(label_import=done, progress=Progress(operation))

@@ -8,15 +8,16 @@ from django.urls import reverse
 from apps.datasets.models import Change, Dataset, Example, VersionState
 from apps.datasets.services import change_undo_request, row_edit
 from apps.labeling.gold import Gold, GoldAnswer, gold_row, preference_pairs
-from apps.labeling.models import Cause, Outcome, OutcomeState, Submission
+from apps.labeling.models import Cause, Outcome, OutcomeState, QuestionKind, Submission
 from apps.labeling.selectors.outcomes import human_time_of, human_time_of_project
 from apps.labeling.services.adjudicating import Choice, item_adjudicate
 from apps.labeling.services.outcomes import outcome_request
+from apps.labeling.services.sessions import QuestionWish
 from apps.labeling.services.settling import session_settle
 from apps.operations.models import Operation, OperationState
 from apps.operations.services import operation_run
 from tests.labeling.judging import items_of, label_all
-from tests.labeling.worlds import QuestionKind, QuestionWish, chat, labelers, make_session
+from tests.labeling.worlds import chat, labelers, make_session
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

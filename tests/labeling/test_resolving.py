@@ -297,7 +297,7 @@ def test_a_reviewer_who_labels_too_sees_no_item_before_their_own_label(project, 
     assert not open_to(session, people.rob).exists()
     assert open_to(session, people.lea).count() == 2
     mine = label_next(session, people.rob, {"intent": "refund"})
-    assert [item.pk for item in open_to(session, people.rob)] == [mine.pk]
+    assert list(open_to(session, people.rob)) == [mine]
 
 
 def test_the_shown_item_names_nobody(project, people, three):

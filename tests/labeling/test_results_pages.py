@@ -6,10 +6,11 @@ import pytest
 from django.core.cache import cache
 from django.urls import reverse
 
-from apps.labeling.models import Cause, Item, Resolution, Submission, SubmissionState
+from apps.labeling.models import Cause, Item, QuestionKind, Resolution, Submission, SubmissionState
+from apps.labeling.services.sessions import QuestionWish
 from apps.labeling.services.settling import session_settle
 from tests.labeling.judging import items_of, label_all
-from tests.labeling.worlds import LABELS, QuestionKind, QuestionWish, chat, labelers, make_session
+from tests.labeling.worlds import LABELS, chat, labelers, make_session
 
 pytestmark = pytest.mark.django_db
 
@@ -82,9 +83,7 @@ def test_a_labeler_sees_nothing_of_it(project, people, session, three, client_of
 def test_adjudication_by_form(project, people, session, client_of):
     rob = client_of(people.rob)
     queue = page(rob.get(at("adjudication", project, session.pk)))
-    first = (
-        Item.objects.filter(session=session, stage="adjudication").order_by("agreement", "position").first()
-    )
+    first = Item.objects.filter(session=session, stage="adjudication").order_by("agreement", "position")[0]
     address = at("judge", project, first.pk)
     assert f'href="{address}"' in queue
     html = page(rob.get(address))
@@ -111,7 +110,7 @@ def test_adjudication_by_form(project, people, session, client_of):
 
 def test_an_answer_of_ones_own_by_form(project, people, session, client_of):
     rob = client_of(people.rob)
-    item = Item.objects.filter(session=session, stage="adjudication").first()
+    item = Item.objects.filter(session=session, stage="adjudication")[0]
     address = at("judge", project, item.pk)
     data = {"choice-intent": "own", "own-intent": "other", "cause": "edge_case", "note": "Neither."}
     assert rob.post(address, data).status_code == 302

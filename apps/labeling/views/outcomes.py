@@ -14,7 +14,13 @@ from apps.core.errors import PortalError
 from apps.core.http import render_partial, stream_download
 from apps.labeling.forms_results import OutcomeForm
 from apps.labeling.models import Outcome, OutcomeState
-from apps.labeling.selectors.outcomes import causes_of, export_lines, human_time_of, provenance_counts
+from apps.labeling.selectors.outcomes import (
+    causes_of,
+    export_lines,
+    human_time_of,
+    human_time_of_project,
+    provenance_counts,
+)
 from apps.labeling.selectors.resolving import stage_counts
 from apps.labeling.services.outcomes import KIND, outcome_again, outcome_request
 from apps.labeling.tabs import session_tabs
@@ -44,6 +50,7 @@ def outcome(request: ProjectRequest, pk: int) -> HttpResponse:
         "provenance": provenance_counts(session),
         "causes": causes_of(session),
         "time": human_time_of(session),
+        "project_time": human_time_of_project(request.project),
         "last": last,
         "is_working": last is not None and last.state == OutcomeState.WAITING,
         "operation": latest_operation_for(last, KIND) if last else None,
