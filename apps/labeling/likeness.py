@@ -63,6 +63,7 @@ def majority(kind: str, values: Sequence[Any]) -> Any | None:
 def distribution(kind: str, values: Sequence[Any]) -> dict[str, int]:
     """How the labels were spread: label -> number of people who gave it. Texts and spans have none."""
     counts: dict[str, int] = {}
+    values = [value for value in values if value is not None]
     if kind in CATEGORICAL or kind == "rate":
         for value in values:
             counts[str(value)] = counts.get(str(value), 0) + 1

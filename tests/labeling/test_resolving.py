@@ -33,7 +33,7 @@ from apps.labeling.services.adjudicating import (
 from apps.labeling.services.reviewing import label_accept, label_return
 from apps.labeling.services.settling import session_settle, sessions_settle
 from apps.labeling.services.submitting import AnswersRefusedError
-from tests.labeling.judging import items_of, label_all
+from tests.labeling.judging import fill_at_once, items_of, label_all
 from tests.labeling.worlds import label_next, labelers, make_session
 
 pytestmark = pytest.mark.django_db
@@ -95,6 +95,15 @@ def test_a_random_share_of_unanimous_items_is_audited_always_the_same(project, p
     Item.objects.filter(session=session).update(stage=ItemStage.LABELED, audited=False)
     session_settle(session=session)
     assert [item.position for item in items_of(session) if item.audited] == drawn
+
+
+def test_settling_many_items_takes_few_queries(project, people, three, django_assert_max_num_queries):
+    session = make_session(project, people.lea, people=three[:2], rows=450, overlap=2, audit_share=0.0)
+    fill_at_once(session, three[:2], "refund")
+    with django_assert_max_num_queries(60):  # three batches, each a dozen queries and its transaction
+        assert session_settle(session=session) == 450
+    assert Resolution.objects.filter(item__session=session, replaced_at=None).count() == 450
+    assert stage_counts(session).resolved == 450
 
 
 def test_an_adjudicator_chooses_a_label_with_a_cause(project, people, three):

@@ -1,11 +1,11 @@
 """What reviewers and adjudicators see: queues, and the labels of one item without the names of their authors."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet
+from django.db.models import Exists, F, OuterRef, QuerySet
 
 from apps.accounts.models import User
 from apps.core.word_difference import Segment, word_difference
@@ -28,6 +28,7 @@ from apps.labeling.models import (
     SubmissionState,
 )
 from apps.labeling.selectors.agreement import open_to
+from apps.labeling.selectors.sessions import stages_of_items
 
 SHOWN_STATES = (
     SubmissionState.COUNTS,
@@ -48,19 +49,20 @@ class StageCounts:
     total: int
 
 
-def stage_counts(session: Session) -> StageCounts:
-    """How many items stand in each stage."""
-    stages = ItemStage
-    counts = Item.objects.filter(session=session).aggregate(
-        labeling=Count("pk", filter=Q(stage__in=(stages.LABELING, stages.LABELED))),
-        review=Count("pk", filter=Q(stage=stages.REVIEW)),
-        adjudication=Count("pk", filter=Q(stage=stages.ADJUDICATION)),
-        audit=Count("pk", filter=Q(stage=stages.ADJUDICATION, audited=True)),
-        resolved=Count("pk", filter=Q(stage=stages.RESOLVED)),
-        set_aside=Count("pk", filter=Q(stage=stages.SET_ASIDE)),
-        total=Count("pk"),
+def stage_counts(session: Session, stages: Mapping[str, int] | None = None) -> StageCounts:
+    """How many items stand in each stage; `stages` where they have been counted already."""
+    counts = stages or stages_of_items(session)
+    waiting = counts[ItemStage.ADJUDICATION]
+    audits = Item.objects.filter(session=session, stage=ItemStage.ADJUDICATION, audited=True)
+    return StageCounts(
+        labeling=counts[ItemStage.LABELING] + counts[ItemStage.LABELED],
+        review=counts[ItemStage.REVIEW],
+        adjudication=waiting,
+        audit=audits.count() if waiting else 0,
+        resolved=counts[ItemStage.RESOLVED],
+        set_aside=counts[ItemStage.SET_ASIDE],
+        total=sum(counts.values()),
     )
-    return StageCounts(**counts)
 
 
 def _labeled_by(user: User) -> Exists:

@@ -7,7 +7,7 @@ from apps.audit.services import record
 from apps.core.errors import ConflictError, NotAllowedError, PortalError
 from apps.labeling.models import Item, ItemStage, Review, ReviewVerdict, Submission, SubmissionState
 from apps.labeling.services.reopening import label_reopen
-from apps.labeling.services.settling import given_labels, item_pass_on
+from apps.labeling.services.settling import given_labels, items_pass_on
 
 MOST_REASON_CHARACTERS = 2000
 
@@ -20,8 +20,8 @@ def label_accept(*, submission: Submission, by: User) -> None:
         _record(locked, by, "labeling.label_accepted")
         if not Submission.objects.filter(item=item, state=SubmissionState.COUNTS, review=None).exists():
             questions = list(item.session.questions.all())
-            given = given_labels([item.pk], questions)[item.pk]
-            item_pass_on(item=item, questions=questions, given=given)
+            given = given_labels([item.pk], questions)
+            items_pass_on(items=[item], questions=questions, given=given)
 
 
 def label_return(*, submission: Submission, by: User, reason: str) -> None:

@@ -5,11 +5,12 @@ Every step can be repeated: it starts from the stage that the database says.
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from django.db import transaction
+from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
 from apps.accounts.models import User
@@ -49,8 +50,9 @@ class Given:
 
 def sessions_settle() -> int:
     """All sessions in which labels came in; how many items moved on."""
-    waiting = Session.objects.filter(items__stage=ItemStage.LABELED).exclude(state=SessionState.DRAFT)
-    return sum(session_settle(session=session) for session in waiting.distinct())
+    complete = Item.objects.filter(session=OuterRef("pk"), stage=ItemStage.LABELED)
+    waiting = Session.objects.filter(Exists(complete)).exclude(state=SessionState.DRAFT)
+    return sum(session_settle(session=session) for session in waiting)
 
 
 def session_settle(*, session: Session) -> int:
@@ -66,38 +68,52 @@ def session_settle(*, session: Session) -> int:
             )
             given = given_labels([item.pk for item in items], questions)
             unreviewed = _unreviewed(items) if session.reviews_every_label else set()
+            Item.objects.filter(pk__in=unreviewed).update(stage=ItemStage.REVIEW)
             for item in items:
                 item.session = session
-                if item.pk in unreviewed:
-                    Item.objects.filter(pk=item.pk).update(stage=ItemStage.REVIEW)
-                else:
-                    item_pass_on(item=item, questions=questions, given=given[item.pk])
+            passing = [item for item in items if item.pk not in unreviewed]
+            items_pass_on(items=passing, questions=questions, given=given)
         moved += len(items)
         if len(items) < BATCH:
             return moved
 
 
-def item_pass_on(*, item: Item, questions: Sequence[Question], given: Given) -> None:
-    """Resolve the item if everybody said the same and no audit was drawn; else it waits for an adjudicator.
+def items_pass_on(
+    *, items: Sequence[Item], questions: Sequence[Question], given: Mapping[int, Given]
+) -> None:
+    """Resolve those on which everybody said the same and no audit was drawn; the others wait for an adjudicator.
 
-    Called with the item locked, after its reviews.
+    Called with the items locked, after their reviews.
     """
+    resolved = [item for item in items if not _needs_adjudication(item, questions, given[item.pk])]
+    for item in items:
+        item.stage = ItemStage.ADJUDICATION
+    for item in resolved:
+        item.stage = ItemStage.RESOLVED
+    Item.objects.bulk_update(items, ["stage", "agreement", "audited"])
+    _replace(resolved)
+    resolutions = Resolution.objects.bulk_create(
+        Resolution(
+            item=item,
+            provenance=Provenance.SINGLE if item.agreement is None else Provenance.UNANIMOUS,
+            guideline_version_id=item.session.guideline_version_id,
+        )
+        for item in resolved
+    )
+    ResolvedAnswer.objects.bulk_create(
+        answer
+        for resolution in resolutions
+        for answer in _answers(resolution, questions, given[resolution.item_id], None)
+    )
+
+
+def _needs_adjudication(item: Item, questions: Sequence[Question], given: Given) -> bool:
+    """Also notes how far the labels agree, and whether an audit was drawn."""
     parts = [item_likeness(question.kind, given.compared(question)) for question in questions]
     known = [part for part in parts if part is not None]
     item.agreement = min(known) if known else None
-    is_unanimous = item.agreement == 1
-    item.audited = is_unanimous and is_drawn_for_audit(item)
-    if item.agreement is None or (is_unanimous and not item.audited):
-        chosen = {
-            question.pk: (given.values[question.pk][0], given.submissions[0])
-            for question in questions
-            if given.submissions and given.values[question.pk][0] is not None
-        }
-        provenance = Provenance.UNANIMOUS if is_unanimous else Provenance.SINGLE
-        resolution_store(item=item, questions=questions, given=given, chosen=chosen, provenance=provenance)
-    else:
-        item.stage = ItemStage.ADJUDICATION
-    item.save(update_fields=["stage", "agreement", "audited"])
+    item.audited = item.agreement == 1 and is_drawn_for_audit(item)
+    return item.audited or (item.agreement is not None and item.agreement < 1)
 
 
 def is_drawn_for_audit(item: Item) -> bool:
@@ -144,7 +160,7 @@ def resolution_store(
     seconds: float | None = None,
 ) -> Resolution:
     """The one answer that stands from now on; one that stood before is kept as replaced."""
-    Resolution.objects.filter(item=item, replaced_at=None).update(replaced_at=timezone.now())
+    _replace([item])
     resolution = Resolution.objects.create(
         item=item,
         provenance=provenance,
@@ -154,20 +170,35 @@ def resolution_store(
         guideline_version_id=item.session.guideline_version_id,
         seconds=seconds,
     )
-    ResolvedAnswer.objects.bulk_create(
-        ResolvedAnswer(
-            resolution=resolution,
-            question=question,
-            value=chosen[question.pk][0],
-            taken_from_id=chosen[question.pk][1],
-            distribution=distribution(question.kind, given.values[question.pk]),
-        )
-        for question in questions
-        if question.pk in chosen
-    )
+    ResolvedAnswer.objects.bulk_create(_answers(resolution, questions, given, chosen))
     item.stage = ItemStage.RESOLVED
     Item.objects.filter(pk=item.pk).update(stage=ItemStage.RESOLVED)
     return resolution
+
+
+def _replace(items: Sequence[Item]) -> None:
+    """The answers that stood are kept, and stand no more."""
+    Resolution.objects.filter(item__in=items, replaced_at=None).update(replaced_at=timezone.now())
+
+
+def _answers(
+    resolution: Resolution, questions: Sequence[Question], given: Given, chosen: Chosen | None
+) -> Iterator[ResolvedAnswer]:
+    """Without a choice the first label's answers: all labels have the same."""
+    for question in questions:
+        values = given.values[question.pk]
+        if chosen is not None:
+            value, source = chosen.get(question.pk, (None, None))
+        else:
+            value, source = (values[0], given.submissions[0]) if values else (None, None)
+        if value is not None:
+            yield ResolvedAnswer(
+                resolution=resolution,
+                question=question,
+                value=value,
+                taken_from_id=source,
+                distribution=distribution(question.kind, values),
+            )
 
 
 def _unreviewed(items: Sequence[Item]) -> set[int]:

@@ -1,5 +1,6 @@
 """The label stage, and how a session is set up and led."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from django.contrib import messages
@@ -15,6 +16,7 @@ from apps.datasets.models import Version, VersionState
 from apps.labeling.forms import PILOT_INITIAL, QuestionForm, SessionForm
 from apps.labeling.markdown import markdown_html
 from apps.labeling.models import Guideline, ItemStage, Question, Seat, Session, SessionState
+from apps.labeling.selectors.resolving import stage_counts
 from apps.labeling.selectors.sessions import (
     figures_of,
     holds_of,
@@ -116,13 +118,13 @@ def session(request: ProjectRequest, pk: int) -> HttpResponse:
     if found.state == SessionState.DRAFT:
         context["matching"] = count_matching(found)
     else:
-        context |= {"tabs": session_tabs(request, found, "session")}
-        context |= {"figures": figures_of(found), "stages": _stages(found), "holds": holds_of(found)[:200]}
+        stages = stages_of_items(found)
+        context["tabs"] = session_tabs(request, found, "session", stage_counts(found, stages))
+        context |= {"figures": figures_of(found), "stages": _stages(stages), "holds": holds_of(found)[:200]}
     return render_partial(request, "labeling/session.html", context, partials=("live",))
 
 
-def _stages(found: Session) -> list[tuple[str, str, int]]:
-    counts = stages_of_items(found)
+def _stages(counts: Mapping[str, int]) -> list[tuple[str, str, int]]:
     return [(stage.value, str(stage.label), counts[stage]) for stage in ItemStage if counts[stage]]
 
 
