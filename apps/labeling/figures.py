@@ -118,7 +118,8 @@ def _query(key: str, first: Any, second: Any) -> str:
 
 def verdict_of(reports: Sequence[QuestionReport], gate: float | None) -> tuple[str, str]:
     """(sentence, tone): the answer before its evidence, by the lowest bound of the questions that have an alpha."""
-    measured = [report for report in reports if not report.agreement.headline.is_share]
+    measured = [one for one in reports if not one.agreement.headline.is_share and one.question.required]
+    measured = measured or [one for one in reports if not one.agreement.headline.is_share]
     known = [report for report in measured if report.agreement.headline.figure.value is not None]
     if not any(report.agreement.shared_items for report in reports):
         return "No item has two independent labels yet", "info"

@@ -6,7 +6,9 @@ distance within items over these, D_e the mean distance of any two answers of th
 
 The interval draws items with replacement and takes the percentiles of alpha over the draws, which kept its level in the
 simulations of Zapf et al. 2016 (BMC Medical Research Methodology 16:93). The draws start from a fixed seed: the
-same answers give the same interval.
+same answers give the same interval. Where no two answers to an item differ, every draw has alpha 1 and the
+bootstrap knows no doubt; then the lower end is 0.025^(1/n): none of n items differed, so as many as the exact bound
+allows may (Clopper and Pearson 1934, Biometrika 26:404-413), each no better than chance.
 """
 
 from __future__ import annotations
@@ -178,6 +180,8 @@ def _with_interval(patterns: _Patterns, alphas: Callable[[Floats], Floats], draw
         return Figure(value, items)
     if items < _FEWEST_ITEMS:
         return Figure(value, items, interval_reason=f"Too few items for an interval: {items}.")
+    if np.isclose(value, 1.0):
+        return Figure(value, items, interval=Interval(0.025 ** (1 / items), 1.0))
     drawn = np.concatenate([alphas(weights) for weights in _draws(patterns, draws)])
     known = drawn[~np.isnan(drawn)]
     if len(known) < draws * (1 - _MOST_UNDEFINED):

@@ -68,7 +68,7 @@ def pilot_overrule(*, session: Session, by: User, opens: bool, reason: str) -> N
 
 
 def _result(report: QuestionReport, minimum: float) -> dict[str, Any]:
-    """Of one question. Texts and spans have no alpha: they are shown, and decide nothing."""
+    """Of one question. Those without an alpha (texts, spans) and optional ones are shown, and decide nothing."""
     headline = report.agreement.headline
     figure, interval = headline.figure, headline.figure.interval
     return {
@@ -78,7 +78,7 @@ def _result(report: QuestionReport, minimum: float) -> dict[str, Any]:
         "high": interval.high if interval else None,
         "n": figure.items,
         "reason": figure.reason or figure.interval_reason,
-        "is_measured": not headline.is_share,
+        "is_measured": not headline.is_share and report.question.required,
         "passed": interval is not None and interval.low >= minimum,
     }
 
