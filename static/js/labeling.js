@@ -73,6 +73,12 @@
       ?? questions.at(-1);
   }
 
+  let touched = -1; // index of the question that was answered or entered last
+  function touch(field) {
+    const at = questions.findIndex((question) => question.field === field);
+    if (at >= 0) touched = at;
+  }
+
   function markOn() {
     const on = questionOn();
     for (const question of questions) question.field.classList.toggle("ask-on", questions.length > 1 && question === on);
@@ -128,6 +134,7 @@
   /* Many labels are found by typing, texts are written: there the cursor waits. Else number keys work at once. */
   function focusFirst() {
     document.activeElement?.blur?.();
+    touched = -1;
     const first = questions.find((question) => !question.isAnswered) ?? questions[0];
     if (first.filter || first.spans || (first.area && questions.length === 1)) first.focus();
   }
@@ -296,11 +303,11 @@
   const ACTS = { undo, skip: () => askReason("skip"), flag: () => askReason("flag"), comment: () => comments(), guideline: toggleGuideline };
   root.addEventListener("click", (event) => ACTS[event.target.closest("[data-act]")?.dataset.act]?.());
   root.querySelector("[data-form]").addEventListener("submit", (event) => { event.preventDefault(); submit(); });
-  root.addEventListener("focusin", markOn);
+  root.addEventListener("focusin", (event) => { touch(event.target.closest("[data-question]")); markOn(); });
 
+  /* Behind the question that was answered or entered last. */
   function nextQuestion() {
-    const at = questions.indexOf(questionOn());
-    questions[(at + 1) % questions.length].focus();
+    questions[(touched + 1) % questions.length].focus();
   }
 
   document.addEventListener("keydown", (event) => {
@@ -320,7 +327,11 @@
   }, true);
 
   function handled(event, target, isChoice) {
-    if (/^[0-9]$/.test(event.key)) return questionOn()?.number(Number(event.key)) ?? false;
+    if (/^[0-9]$/.test(event.key)) {
+      const question = questionOn();
+      touch(question.field);
+      return question.number(Number(event.key));
+    }
     if (event.key === "Enter" && !target.closest?.("button, a, summary")) { submit(); return true; }
     if (event.key === "n") { nextQuestion(); return true; }
     if (event.key === "d") { for (const question of questions) question.takeDraft(); return true; }
