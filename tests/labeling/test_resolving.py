@@ -30,6 +30,7 @@ from apps.labeling.services.adjudicating import (
     item_set_aside,
     session_take_majority,
 )
+from apps.labeling.services.reopening import last_label_undo
 from apps.labeling.services.reviewing import label_accept, label_return
 from apps.labeling.services.settling import session_settle, sessions_settle
 from apps.labeling.services.submitting import AnswersRefusedError
@@ -230,6 +231,23 @@ def test_the_majority_is_taken_where_there_is_one(project, people, three):
     ] * 2
     second = Resolution.objects.get(item=items_of(session)[1])
     assert (second.provenance, second.answers.get().value) == (Provenance.MAJORITY, "refund")
+
+
+def test_a_label_can_be_undone_until_somebody_looked_at_its_item(project, people, three):
+    session = make_session(project, people.lea, people=three[:2], rows=1, overlap=2, audit_share=0.0)
+    label_all(session, {user: ["refund"] for user in three[:2]})
+    session_settle(session=session)
+    last_label_undo(session=session, user=three[1])
+    (item,) = items_of(session)
+    assert (item.stage, item.done, item.agreement) == (ItemStage.LABELING, 1, None)
+    assert not Resolution.objects.filter(item=item, replaced_at=None).exists()
+    label_next(session, three[1], {"intent": "other"})
+    session_settle(session=session)
+    item_adjudicate(
+        item=item, by=people.rob, choices={"intent": Choice(value="other")}, cause=Cause.EDGE_CASE
+    )
+    with pytest.raises(ConflictError):
+        last_label_undo(session=session, user=three[1])
 
 
 def test_an_item_is_set_aside_with_a_reason(project, people, three):

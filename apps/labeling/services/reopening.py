@@ -13,6 +13,8 @@ from apps.core.errors import ConflictError
 from apps.labeling.models import (
     Item,
     ItemStage,
+    Resolution,
+    Review,
     Seat,
     SeatState,
     Session,
@@ -42,7 +44,7 @@ def last_label_undo(*, session: Session, user: User) -> Submission:
         if last.created_at < timezone.now() - UNDO_WITHIN:
             raise ConflictError("Your last label is older than half an hour. Ask a lead if it must change.")
         item = Item.objects.select_for_update().get(pk=last.item_id)
-        if item.stage not in BEFORE_REVIEW:
+        if item.stage not in BEFORE_REVIEW and _was_looked_at(item):
             raise ConflictError("This item is in review already. Ask a reviewer to return it to you.")
         label_reopen(
             submission=last, to=SubmissionState.UNDONE, hold=timedelta(seconds=session.lease_seconds)
@@ -55,6 +57,14 @@ def last_label_undo(*, session: Session, user: User) -> Submission:
             data={"item": item.pk, "submission": last.pk},
         )
     return last
+
+
+def _was_looked_at(item: Item) -> bool:
+    """Whether a reviewer or an adjudicator has it or decided anything; what settles by itself can be taken back."""
+    if item.stage in (ItemStage.REVIEW, ItemStage.SET_ASIDE):
+        return True
+    reviewed = Review.objects.filter(submission__item=item).exists()
+    return reviewed or Resolution.objects.filter(item=item, decided_by__isnull=False).exists()
 
 
 def label_reopen(*, submission: Submission, to: str, hold: timedelta = KEPT_FOR_AUTHOR) -> None:
@@ -71,7 +81,11 @@ def label_reopen(*, submission: Submission, to: str, hold: timedelta = KEPT_FOR_
     Seat.objects.filter(submissions=submission).update(
         state=SeatState.HELD, user=submission.user_id, token=uuid4(), held_since=now, held_until=now + hold
     )
-    Item.objects.filter(pk=item.pk).update(done=F("done") - 1, stage=ItemStage.LABELING)
+    # What followed from all the labels does not stand without one of them.
+    Resolution.objects.filter(item=item, replaced_at=None).update(replaced_at=now)
+    Item.objects.filter(pk=item.pk).update(
+        done=F("done") - 1, stage=ItemStage.LABELING, agreement=None, audited=False
+    )
     Unsent.objects.update_or_create(
         item=item,
         user_id=submission.user_id,
