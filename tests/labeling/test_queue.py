@@ -210,7 +210,7 @@ def test_only_a_recent_label_that_nobody_reviews_can_be_undone(project, people):
     with pytest.raises(ConflictError, match="no label of yours"):
         last_label_undo(session=session, user=people.ben)
     item = label_one(session, people.ben)
-    Item.objects.filter(pk=item.pk).update(stage=ItemStage.RESOLVED)
+    Item.objects.filter(pk=item.pk).update(stage=ItemStage.REVIEW)
     with pytest.raises(ConflictError, match="in review"):
         last_label_undo(session=session, user=people.ben)
 
