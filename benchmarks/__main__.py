@@ -16,6 +16,7 @@ SCRIPTS = (
     "version_diff",
     "metric_ingest",
     "labeling_load",
+    "labeling_pages",
     "training_overhead",
 )
 

@@ -345,7 +345,10 @@ def main() -> int:
         before, start = computed(program, backend), time.monotonic()
         rate = await closed_loop(people[:CLOSED_LOOP_PEOPLE], given.seconds)
         labels = rate * (time.monotonic() - start)
-        work = {name: 1000 * (seconds - before[name]) / labels for name, seconds in computed(program, backend).items()}
+        work = {
+            name: 1000 * (seconds - before[name]) / labels
+            for name, seconds in computed(program, backend).items()
+        }
         print(
             "# work a label: " + ", ".join(f"{name} {each:.1f} ms" for name, each in work.items()), flush=True
         )

@@ -32,6 +32,13 @@ _MINE_TO_TAKE = """
         WHERE b.item_id = s.item_id AND b.user_id = %(user)s AND b.state = 'surplus'
     )"""
 
+# Whoever has been through all items need not be looked for: asked once for the statement, not for each seat.
+_ANYTHING_LEFT = """
+    (
+        SELECT coalesce(sum(submitted_count + surplus_count + skipped_count), 0) FROM labeling_participant
+        WHERE session_id = %(session)s AND user_id = %(user)s
+    ) < %(items)s"""
+
 # A seat whose holder went silent comes first, then the next free one behind `place`, then one before it.
 _TAKE = f"""
     WITH pick AS (
@@ -45,6 +52,7 @@ _TAKE = f"""
         SELECT id FROM (
             SELECT s.id FROM labeling_seat s
             WHERE s.session_id = %(session)s AND s.state = 'open' AND s.place {{side}} %(place)s AND {_MINE_TO_TAKE}
+                AND {_ANYTHING_LEFT}
             ORDER BY s.place LIMIT 1 FOR UPDATE SKIP LOCKED
         ) free
         LIMIT 1
@@ -99,6 +107,7 @@ def _claim_one(session: Session, user: User) -> Lease | None:
         "user": user.pk,
         "lease": session.lease_seconds,
         "place": _starting_place(session, user),
+        "items": session.item_count,
     }
     for side in (">", "<="):
         row = _taken(_TAKE.format(side=side), parameters)
