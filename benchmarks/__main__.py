@@ -17,6 +17,8 @@ SCRIPTS = (
     "pages_at_scale",
     "version_diff",
     "metric_ingest",
+    "labeling_load",
+    "labeling_pages",
     "training_overhead",
 )
 

@@ -68,6 +68,7 @@ INSTALLED_APPS = [
     "apps.scoring",
     "apps.providers",
     "apps.registry",
+    "apps.labeling",
     "apps.jobs",
     "apps.evaluations",
     "apps.overview",
@@ -236,6 +237,7 @@ CELERY_TASK_ROUTES = {
     "apps.datasets.tasks.empty_trash": {"queue": "default"},
     "apps.datasets.tasks.remove_abandoned_uploads": {"queue": "default"},
     "apps.datasets.tasks.help_checks": {"queue": "default"},
+    "apps.labeling.tasks.settle": {"queue": "default"},
 }
 CELERY_BEAT_SCHEDULE = {
     "reconcile": {"task": "apps.operations.tasks.reconcile", "schedule": 5.0, "options": {"expires": 5}},
@@ -250,6 +252,7 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 3600.0,
         "options": {"expires": 3600},
     },
+    "settle_labels": {"task": "apps.labeling.tasks.settle", "schedule": 5.0, "options": {"expires": 5}},
 }
 
 LOGGING_CONFIG = None

@@ -24,6 +24,7 @@ workspace_urls: list[URLPattern | URLResolver] = [
 project_urls: list[URLPattern | URLResolver] = [
     path("", include("apps.overview.urls")),
     path("data/", include("apps.datasets.urls")),
+    path("label/", include("apps.labeling.urls")),
     path("train/", include("apps.jobs.urls")),
     path("evaluate/", include("apps.evaluations.urls")),
     path("models/", include("apps.registry.urls")),

@@ -27,11 +27,18 @@ from apps.datasets.services import (
     upload_begin,
     version_freeze_request,
 )
+from apps.labeling.models import Outcome, OutcomeState, Submission
+from apps.labeling.services.claiming import seats_claim
+from apps.labeling.services.guidelines import GuidelineText, guideline_create
+from apps.labeling.services.label_importing import label_import_create
+from apps.labeling.services.settling import session_settle
+from apps.labeling.services.working import item_flag
 from apps.operations.models import Operation, OperationState
 from apps.operations.selectors import latest_operation_for
 from apps.operations.services import operation_run
 from apps.projects.models import Project
 from tests.evaluations.worlds import build_world, decide_with
+from tests.labeling.worlds import label_next, make_session
 
 
 def things(*, project: Project, people: Any) -> dict[str, Any]:
@@ -88,7 +95,7 @@ def things(*, project: Project, people: Any) -> dict[str, Any]:
         raw=b'{"messages": [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello"}]}',
         actor=people.rob,
     )
-    return {
+    return _labeling(project, people) | {
         "finding": finding.pk,
         "membership": Membership.objects.get(workspace=workspace, user=people.vic).pk,
         "invitation": invitation.pk,
@@ -115,4 +122,38 @@ def things(*, project: Project, people: Any) -> dict[str, Any]:
         "suite": comparison.suite_id,
         "comparison": comparison.pk,
         "item_pk": comparison.suite.items.values_list("pk", flat=True).first(),
+    }
+
+
+def _labeling(project: Project, people: Any) -> dict[str, Any]:
+    """A session that everybody takes part in, another one that is being set up, a guideline."""
+    guideline = guideline_create(
+        project=project, name="Intents", content=GuidelineText("# Intents"), actor=people.lea
+    )
+    session = make_session(project, people.lea, rows=3, guideline=guideline, everyone=True)
+    draft = make_session(project, people.lea, rows=3, opened=False)
+    lease = seats_claim(session=session, user=people.ben, wanted=1)[0]
+    flag = item_flag(session=session, user=people.ben, item_id=lease.item_id, reason="Odd")
+    judged = make_session(project, people.lea, rows=1, people=[people.ben])
+    label_next(judged, people.ben)
+    session_settle(session=judged)
+    label = Submission.objects.get(session=judged)
+    outcome = Outcome.objects.create(session=judged, state=OutcomeState.FAILED, created_by=people.rob)
+    lines = b'{"text": "My order is late", "label": ["refund"]}\n'
+    imported = label_import_create(session=judged, data=lines, file_name="ben.jsonl", actor=people.lea)
+    return {
+        "imported_session": judged.pk,
+        "import_pk": imported.pk,
+        "label": label.pk,
+        "judged_item": label.item_id,
+        "outcome": outcome.pk,
+        "guideline": guideline.pk,
+        "number": 1,
+        "session": session.pk,
+        "draft_session": draft.pk,
+        "question": draft.questions.values_list("pk", flat=True).first(),
+        "seat": lease.seat_id,
+        "item": lease.item_id,
+        "flag": flag.pk,
+        "user_pk": people.ben.pk,
     }

@@ -20,6 +20,7 @@ class Permission(StrEnum):
     EDIT_DATA = "edit_data"
     TRAIN = "train"
     EVALUATE = "evaluate"
+    MANAGE_LABELING = "manage_labeling"
     MANAGE_PROJECTS = "manage_projects"
     VIEW_AUDIT = "view_audit"
     MANAGE_MEMBERS = "manage_members"
@@ -38,6 +39,7 @@ PERMISSION_LABELS: dict[str, str] = {
     Permission.EDIT_DATA: "import, clean and freeze data",
     Permission.TRAIN: "start and stop training",
     Permission.EVALUATE: "start evaluations",
+    Permission.MANAGE_LABELING: "write guidelines and set up labeling sessions",
     Permission.MANAGE_PROJECTS: "create and change projects",
     Permission.VIEW_AUDIT: "read the audit record",
     Permission.MANAGE_MEMBERS: "invite people and change roles",
@@ -48,7 +50,12 @@ PERMISSION_LABELS: dict[str, str] = {
 _VIEWER = frozenset({Permission.VIEW})
 _LABELER = _VIEWER | {Permission.LABEL}
 _REVIEWER = _LABELER | {Permission.REVIEW, Permission.EDIT_DATA}
-_LEAD = _REVIEWER | {Permission.TRAIN, Permission.EVALUATE, Permission.MANAGE_PROJECTS}
+_LEAD = _REVIEWER | {
+    Permission.TRAIN,
+    Permission.EVALUATE,
+    Permission.MANAGE_PROJECTS,
+    Permission.MANAGE_LABELING,
+}
 _OWNER = _LEAD | {Permission.VIEW_AUDIT, Permission.MANAGE_MEMBERS, Permission.MANAGE_KEYS}
 
 ROLE_PERMISSIONS: dict[str, frozenset[Permission]] = {
@@ -60,10 +67,10 @@ ROLE_PERMISSIONS: dict[str, frozenset[Permission]] = {
 }
 
 ROLE_DESCRIPTIONS: dict[str, str] = {
-    Role.VIEWER: "Sees everything in the workspace, changes nothing.",
+    Role.VIEWER: "Sees everything in the workspace but labels in the making, changes nothing.",
     Role.LABELER: "Labels the items of sessions they are invited to.",
     Role.REVIEWER: "Also imports, cleans and freezes data, and reviews labels.",
-    Role.LEAD: "Also creates projects, starts training and evaluations.",
+    Role.LEAD: "Also creates projects, sets up labeling, starts training and evaluations.",
     Role.OWNER: "Also manages members, roles and keys, and reads the audit record.",
 }
 

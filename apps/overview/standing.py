@@ -11,6 +11,8 @@ from apps.datasets.models import Dataset, Import, ImportState, Version, VersionS
 from apps.datasets.selectors_checks import findings_of, latest_done_report
 from apps.evaluations.models import Comparison, ComparisonState
 from apps.jobs.models import JobState, TrainingJob
+from apps.labeling.models import Session, SessionState
+from apps.labeling.selectors.sessions import standing_of_labeling
 from apps.projects.models import Project
 from apps.registry.models import ModelVersion
 
@@ -47,6 +49,9 @@ class Standing:
     dataset: Dataset | None
     version: Version | None
     version_count: int
+    session: Session | None
+    """The newest labeling session that waits for something: to be opened, or for labels."""
+    session_count: int
     job: TrainingJob | None
     active_job: TrainingJob | None
     job_count: int
@@ -66,6 +71,7 @@ def standing_of(project: Project) -> Standing:
     jobs = TrainingJob.objects.filter(project=project).select_related("project__workspace")
     comparisons = Comparison.objects.filter(project=project).select_related("project__workspace")
     models = ModelVersion.objects.filter(project=project).select_related("project__workspace")
+    session, session_count = standing_of_labeling(project)
     open_states = [ImportState.RECEIVED, ImportState.CHECKING, ImportState.CHECKED, ImportState.COMMITTING]
     return Standing(
         pending_import=imports.filter(state__in=open_states).order_by("-pk").first(),
@@ -75,6 +81,8 @@ def standing_of(project: Project) -> Standing:
         .first(),
         version=frozen.order_by("-frozen_at").first(),
         version_count=frozen.count(),
+        session=session,
+        session_count=session_count,
         job=jobs.order_by("-pk").first(),
         active_job=jobs.filter(state__in=TrainingJob.ACTIVE).order_by("-pk").first(),
         job_count=jobs.count(),
@@ -101,6 +109,14 @@ def stages_of(project: Project, standing: Standing, path: str) -> list[Stage]:
         stage("overview", "Overview", "layout-dashboard", root),
         stage(
             "data", "Data", "database", f"{root}data/", _data_state(standing), standing.version_count or None
+        ),
+        stage(
+            "label",
+            "Label",
+            "tag",
+            f"{root}label/",
+            _label_state(standing),
+            standing.session_count or None,
         ),
         stage(
             "train",
@@ -135,6 +151,12 @@ def _data_state(standing: Standing) -> str:
         checked = standing.pending_import.state == ImportState.CHECKED
         return "attention" if checked else "working"
     return "done" if standing.version else "empty"
+
+
+def _label_state(standing: Standing) -> str:
+    if standing.session is None:
+        return "done" if standing.session_count else "empty"
+    return "attention" if standing.session.state == SessionState.DRAFT else "working"
 
 
 def _train_state(standing: Standing) -> str:
@@ -188,6 +210,12 @@ def next_step(project: Project, standing: Standing) -> Step | None:
             url=standing.active_job.get_absolute_url(),
             permission=Permission.VIEW,
         )
+    if standing.session is not None:
+        return _step_of_labeling(slugs, standing.session)
+    return _step_to_model(slugs, standing)
+
+
+def _step_to_model(slugs: list[str], standing: Standing) -> Step | None:
     if standing.model is None:
         return Step(
             title="Train a first model",
@@ -197,6 +225,24 @@ def next_step(project: Project, standing: Standing) -> Step | None:
             permission=Permission.TRAIN,
         )
     return _step_to_verdict(slugs, standing, standing.model)
+
+
+def _step_of_labeling(slugs: list[str], session: Session) -> Step:
+    if session.state == SessionState.DRAFT:
+        return Step(
+            title=f"Finish setting up {session.name}",
+            why="Nothing is handed out before the session is open.",
+            label="Open the session",
+            url=session.get_absolute_url(),
+            permission=Permission.MANAGE_LABELING,
+        )
+    return Step(
+        title=f"Label in {session.name}",
+        why="Labels are the bottleneck: train when they are in, and when the people agree.",
+        label="Open the sessions",
+        url=reverse("labeling:index", args=slugs),
+        permission=Permission.LABEL,
+    )
 
 
 def _step_to_verdict(slugs: list[str], standing: Standing, model: ModelVersion) -> Step | None:

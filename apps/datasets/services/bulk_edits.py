@@ -41,7 +41,7 @@ def edit_rows(change: Change, wanted: RowFilter, report: Report) -> dict[str, in
         forms, broken = _edited(list(ids[start : start + BATCH]), edit, change)
         refused += broken
         changed += len(forms)
-        _store(change, forms)
+        store_forms(change, forms)
         report(start + len(forms))
     return {"row_count": changed, "skipped_count": len(ids) - changed, "refused_count": refused}
 
@@ -80,7 +80,7 @@ def clean_rows(
                 " was changed. Edit them by hand, and clean up the others.",
                 code="rows_would_break",
             )
-        _store(change, forms)
+        store_forms(change, forms)
         changed += len(forms)
     report(len(ids), force=True)
     if changed:
@@ -191,7 +191,8 @@ def _edited(ids: list[int], edit: Edit, change: Change) -> tuple[list[Example], 
     return forms, broken
 
 
-def _store(change: Change, forms: list[Example]) -> None:
+def store_forms(change: Change, forms: list[Example]) -> None:
+    """Put these forms in the place of what they replace, noted as part of the change."""
     Example.objects.filter(pk__in=[form.replaces_id for form in forms]).update(removed_at=timezone.now())
     stored = Example.objects.bulk_create(forms)
     ChangeRow.objects.bulk_create(

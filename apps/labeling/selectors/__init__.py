@@ -1,0 +1,1 @@
+"""What pages read, each scoped to what the person may see."""

@@ -1,0 +1,227 @@
+"""What leads and reviewers see of sessions: how far, how fast, who holds what, which items need them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet, Sum
+from django.utils import timezone
+
+from apps.accounts.models import Membership, User
+from apps.accounts.permissions import Permission
+from apps.core.pagination import KeysetPage, keyset_page
+from apps.labeling.access import takes_part
+from apps.labeling.models import (
+    Comment,
+    Flag,
+    Item,
+    ItemStage,
+    Participant,
+    Seat,
+    SeatState,
+    Session,
+    SessionState,
+    Skip,
+    Submission,
+    SubmissionState,
+)
+from apps.projects.models import Project
+
+PACE_MINUTES = 60
+
+
+def sessions_of(project: Project, user: User, *, all_of_them: bool) -> QuerySet[Session]:
+    """Sessions with their figures, newest first; without `all_of_them` only those that hand this person items."""
+    sessions = Session.objects.filter(project=project)
+    if not all_of_them:
+        sessions = sessions.filter(pk__in=Session.objects.filter(takes_part(user.pk)).values("pk"))
+    mine = Participant.objects.filter(session=OuterRef("pk"), user=user, is_active=True)
+    return sessions.select_related("version__dataset", "guideline").annotate(
+        done_count=Sum("participants__submitted_count", default=0),
+        complete_count=Sum("participants__completed_count", default=0),
+        i_take_part=Exists(mine),
+    )
+
+
+def standing_of_labeling(project: Project) -> tuple[Session | None, int]:
+    """The newest session that waits to be opened or for labels, and how many sessions there are."""
+    sessions = Session.objects.filter(project=project)
+    filled = Sum("participants__submitted_count", default=0)
+    open_states = (SessionState.DRAFT, SessionState.PREPARING, SessionState.OPEN)
+    waiting = sessions.filter(state__in=open_states).annotate(filled=filled)
+    found = waiting.filter(Q(seat_count=0) | Q(filled__lt=F("seat_count"))).order_by("-pk")
+    newest = found.select_related("project__workspace").first()
+    return newest, sessions.count()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Figures:
+    """How a session stands."""
+
+    done: int
+    wanted: int
+    surplus: int
+    skipped: int
+    complete_items: int
+    items: int
+    last_hour: int
+    seconds: float
+    look_again: int
+    open_flags: int
+
+    @property
+    def left(self) -> int:
+        return max(0, self.wanted - self.done)
+
+    @property
+    def share(self) -> float:
+        return self.done / self.wanted if self.wanted else 0.0
+
+    @property
+    def seconds_a_label(self) -> float | None:
+        return self.seconds / self.done if self.done else None
+
+    @property
+    def finish_at(self) -> datetime | None:
+        """If the team goes on as in the last hour; None: nobody labeled, or everything is done."""
+        if not self.left or not self.last_hour:
+            return None
+        return timezone.now() + timedelta(minutes=PACE_MINUTES) * (self.left / self.last_hour)
+
+
+def figures_of(session: Session) -> Figures:
+    """Sums of the people's counters: the same few rows however many items there are."""
+    sums = Participant.objects.filter(session=session).aggregate(
+        done=Sum("submitted_count", default=0),
+        surplus=Sum("surplus_count", default=0),
+        skipped=Sum("skipped_count", default=0),
+        complete=Sum("completed_count", default=0),
+        seconds=Sum("seconds", default=0.0),
+    )
+    since = timezone.now() - timedelta(minutes=PACE_MINUTES)
+    counting = Submission.objects.filter(session=session, state=SubmissionState.COUNTS)
+    return Figures(
+        done=sums["done"],
+        wanted=session.seat_count,
+        surplus=sums["surplus"],
+        skipped=sums["skipped"],
+        complete_items=sums["complete"],
+        items=session.item_count,
+        last_hour=counting.filter(created_at__gte=since).count(),
+        seconds=sums["seconds"],
+        look_again=counting.filter(look_again=True).count(),
+        open_flags=Item.objects.filter(session=session, open_flags__gt=0).count(),
+    )
+
+
+def stages_of_items(session: Session) -> dict[str, int]:
+    """Items by stage, every stage named."""
+    counts = dict(
+        Item.objects.filter(session=session).order_by().values_list("stage").annotate(n=Count("pk"))
+    )
+    return {stage: counts.get(stage, 0) for stage in ItemStage.values}
+
+
+def people_of(session: Session) -> QuerySet[Participant]:
+    """By name, never by how much they did: this is no ranking."""
+    holds = Seat.objects.filter(session=session, user=OuterRef("user"), state=SeatState.HELD)
+    return (
+        Participant.objects.filter(session=session)
+        .filter(Q(is_active=True) | Q(submitted_count__gt=0) | Q(surplus_count__gt=0))
+        .select_related("user")
+        .annotate(
+            holds=Exists(holds),
+        )
+        .order_by("user__name", "user__email")
+    )
+
+
+def holds_of(session: Session) -> QuerySet[Seat]:
+    """Who holds which item, the longest first."""
+    return (
+        Seat.objects.filter(session=session, state=SeatState.HELD)
+        .select_related("user", "item")
+        .annotate(runs_out_at=F("held_until"))
+        .order_by("held_since", "pk")
+    )
+
+
+def may_label_in(project: Project) -> list[Membership]:
+    """Members of the workspace who could take part."""
+    members = (
+        Membership.objects.filter(workspace=project.workspace)
+        .select_related("user")
+        .order_by("user__name", "user__email")
+    )
+    return [member for member in members if member.allows(Permission.LABEL)]
+
+
+ITEM_FILTERS = {
+    "": "All",
+    "flagged": "Flagged",
+    "skipped": "Skipped",
+    "commented": "With comments",
+    "look_again": "To look at again",
+    **dict(ItemStage.choices),
+}
+
+
+def items_page(session: Session, parameters: Mapping[str, Any], *, wanted: str) -> KeysetPage[Item]:
+    """Items in order, each with the beginning of its text."""
+    items = Item.objects.filter(session=session)
+    if wanted == "flagged":
+        items = items.filter(open_flags__gt=0)
+    elif wanted == "commented":
+        items = items.filter(comment_count__gt=0)
+    elif wanted == "skipped":
+        items = items.filter(pk__in=Skip.objects.filter(item__session=session).values("item"))
+    elif wanted == "look_again":
+        again = Submission.objects.filter(session=session, look_again=True, state=SubmissionState.COUNTS)
+        items = items.filter(pk__in=again.values("item"))
+    elif wanted in ItemStage.values:
+        items = items.filter(stage=wanted)
+    asked = F("example__payload__messages__0__content")
+    return keyset_page(
+        items.annotate(asked=asked).only(
+            "position", "wanted", "done", "stage", "open_flags", "comment_count"
+        ),
+        parameters,
+        key="position",
+    )
+
+
+def labels_visible(item: Item, user: User) -> tuple[QuerySet[Submission], bool]:
+    """The labels of an item that this person may see, and whether others' are kept back.
+
+    Whoever labels in the session, whatever their role, sees others' answers only after giving their own, or when
+    nobody can give any more: the item has all its labels, or the session is closed.
+    """
+    labels = (
+        Submission.objects.filter(item=item)
+        .select_related("user", "guideline_version__guideline", "review__reviewer")
+        .prefetch_related("answers__question")
+        .order_by("pk")
+    )
+    session = item.session
+    labels_here = (
+        session.everyone or Participant.objects.filter(session=session, user=user, is_active=True).exists()
+    )
+    gave = labels.filter(user=user, state__in=(SubmissionState.COUNTS, SubmissionState.SURPLUS)).exists()
+    is_blind = (
+        labels_here and not gave and item.stage == ItemStage.LABELING and session.state != SessionState.CLOSED
+    )
+    return (labels.filter(user=user) if is_blind else labels), is_blind
+
+
+def threads_of(item: Item, user: User, *, is_blind: bool) -> QuerySet[Comment]:
+    comments = Comment.objects.filter(item=item).select_related("author", "thread_of")
+    return (comments.filter(thread_of=user) if is_blind else comments).order_by("thread_of", "pk")
+
+
+def flags_of(item: Item) -> QuerySet[Flag]:
+    return Flag.objects.filter(item=item).select_related("user", "settled_by", "item__session")
+
+
+def skips_of(item: Item) -> QuerySet[Skip]:
+    return Skip.objects.filter(item=item).select_related("user").order_by("pk")

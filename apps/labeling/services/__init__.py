@@ -1,0 +1,1 @@
+"""Every change to guidelines, sessions and labels, by operation."""

@@ -1,0 +1,59 @@
+"""A labeler's own labels, and those that deserve another look."""
+
+from django.contrib import messages
+from django.db import transaction
+from django.db.models import QuerySet
+from django.http import HttpResponse
+from django.shortcuts import redirect, render
+
+from apps.core.errors import ConflictError
+from apps.core.pagination import keyset_page
+from apps.labeling.access import LabelerRequest, labeler_view
+from apps.labeling.models import Submission, SubmissionState
+from apps.labeling.selectors.work import look_again_of, my_labels
+from apps.labeling.services.reopening import label_reopen, look_again_confirm
+
+
+@labeler_view()
+def mine(request: LabelerRequest) -> HttpResponse:
+    session = request.labeling
+    context = {
+        "session": session,
+        "page": keyset_page(my_labels(session, request.user), request.GET, descending=True),
+        "again": look_again_of(session, request.user)[:100],
+    }
+    return render(request, "labeling/mine.html", context)
+
+
+@labeler_view(methods=("POST",))
+def confirm(request: LabelerRequest) -> HttpResponse:
+    look_again_confirm(
+        submission=_label(request, look_again_of(request.labeling, request.user)), by=request.user
+    )
+    messages.success(request, "Noted: this label still holds.")
+    return redirect("labeling:mine", request.workspace.slug, request.project.slug, request.labeling.pk)
+
+
+@labeler_view(methods=("POST",))
+def reopen(request: LabelerRequest) -> HttpResponse:
+    """Label it again under the new guideline; the old label is kept beside it."""
+    with transaction.atomic():
+        labels = Submission.objects.select_for_update(of=("self",)).filter(
+            session=request.labeling, user=request.user, look_again=True
+        )
+        label_reopen(submission=_label(request, labels), to=SubmissionState.REPLACED)
+    return redirect("labeling:work", request.workspace.slug, request.project.slug, request.labeling.pk)
+
+
+def _label(request: LabelerRequest, among: QuerySet[Submission]) -> Submission:
+    """The label that the form names, if it is one of these."""
+    given = request.POST.get("label", "")
+    label = (
+        among.filter(pk=int(given)).first()
+        if given.isascii() and given.isdigit() and len(given) < 19
+        else None
+    )
+    if label is None:
+        raise ConflictError("This label is not waiting for another look any more. Reload the page.")
+    label.session = request.labeling
+    return label
