@@ -163,6 +163,9 @@ class Checkpoint(models.Model):
     job = models.ForeignKey(TrainingJob, models.CASCADE, related_name="checkpoints")
     step = models.IntegerField()
     path = models.CharField(max_length=300, help_text="In the job's directory, while it is kept.")
+    artifact = models.ForeignKey(
+        Blob, models.PROTECT, null=True, related_name="+", help_text="Its weights, once the job succeeded."
+    )
     validation_loss = models.FloatField(null=True)
     is_best = models.BooleanField(default=False)
     created_at = models.DateTimeField(auto_now_add=True)

@@ -225,6 +225,10 @@ def job_checkpoint_keep(*, job: TrainingJob, artifact: Blob) -> None:
     TrainingJob.objects.filter(pk=job.pk).update(last_checkpoint=artifact, updated_at=timezone.now())
 
 
+def job_checkpoint_store(*, checkpoint: Checkpoint, artifact: Blob) -> None:
+    Checkpoint.objects.filter(pk=checkpoint.pk).update(artifact=artifact)
+
+
 def job_succeed(*, job: TrainingJob, result: TrainingResult, artifact: Blob) -> None:
     """Register the model and end the job, in one transaction. StaleStateError when another process was first."""
     with transaction.atomic():
