@@ -37,10 +37,13 @@ def main() -> None:
     job = client.fine_tuning.jobs.create(
         training_file=training_file.id, model=arguments.model, suffix="example", **options
     )
+    shown = ""
     while job.status not in ENDED:
         time.sleep(1)
         job = client.fine_tuning.jobs.retrieve(job.id)
-        print("job", job.id, job.status)
+        if job.status != shown:
+            shown = job.status
+            print("job", job.id, shown)
     if job.status != "succeeded":
         sys.exit(f"{job.status}: {job.error}")
 

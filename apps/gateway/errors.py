@@ -33,9 +33,7 @@ class ApiError(Exception):
 
     def body(self) -> dict[str, Any]:
         kind = TYPES.get(self.status, "server_error" if self.status >= 500 else INVALID)
-        return {
-            "error": {"message": self.message, "type": kind, "param": self.param, "code": self.code}
-        }
+        return {"error": {"message": self.message, "type": kind, "param": self.param, "code": self.code}}
 
 
 def not_found(what: str, public_id: str, *, param: str | None = "id") -> ApiError:
@@ -71,7 +69,5 @@ def from_provider(error: ProviderError) -> ApiError:
     if error.code in PROMPT_ERRORS:
         return ApiError(error.message, code=PROMPT_ERRORS[error.code], param="messages")
     if error.retryable:
-        return ApiError(
-            error.message, status=503, code=error.code, retry=True, headers={"Retry-After": "2"}
-        )
+        return ApiError(error.message, status=503, code=error.code, retry=True, headers={"Retry-After": "2"})
     return ApiError(error.message, status=500, code=error.code, retry=False)

@@ -24,9 +24,7 @@ def check_grader(grader: Any) -> None:
         "text_similarity": ("evaluation_metric", SIMILARITIES),
     }
     if grader["type"] not in known:
-        raise GraderError(
-            f"The grader '{grader['type']}' is not available here; {' and '.join(known)} are."
-        )
+        raise GraderError(f"The grader '{grader['type']}' is not available here; {' and '.join(known)} are.")
     for name in ("name", "input", "reference"):
         if not isinstance(grader.get(name), str):
             raise GraderError(f"The grader needs a text '{name}'.")

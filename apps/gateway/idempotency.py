@@ -24,14 +24,16 @@ async def answered_once(call: Call, route: Route) -> Response:
     """The reply of the first request with this key. Only what succeeded or was refused for good is remembered."""
     key = call.request.headers["idempotency-key"]
     if not 0 < len(key) <= LONGEST_KEY:
-        raise ApiError(f"An Idempotency-Key has 1 to {LONGEST_KEY} characters.", code="invalid_idempotency_key")
+        raise ApiError(
+            f"An Idempotency-Key has 1 to {LONGEST_KEY} characters.", code="invalid_idempotency_key"
+        )
     fingerprint = await _fingerprint(call)
     earlier = await in_thread(_claim, call.principal.key.pk, key, fingerprint)
     if earlier is not None:
-        response = Response(bytes(earlier.reply), earlier.status or 200, media_type="application/json")
-        response.headers["idempotent-replayed"] = "true"
-        return response
-    response = None
+        replayed = Response(bytes(earlier.reply), earlier.status or 200, media_type="application/json")
+        replayed.headers["idempotent-replayed"] = "true"
+        return replayed
+    response: Response | None = None
     try:
         try:
             response = await route.handler(call)

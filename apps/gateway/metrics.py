@@ -9,7 +9,7 @@ from apps.jobs.models import MetricPoint, PointKind, TrainingJob
 
 
 def step_metrics(train: MetricPoint | None, validation: MetricPoint | None) -> dict[str, Any]:
-    """The measurements of one step. Validation is always over all validation rows, so both of its names say the same."""
+    """The measurements of one step. Validation is over all validation rows, so both of its names say the same."""
     point = train or validation
     assert point is not None
     metrics: dict[str, Any] = {"step": point.step}

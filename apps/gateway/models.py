@@ -136,6 +136,9 @@ class FineTuningJob(TimeStampedModel):
         TrainingJob, models.PROTECT, null=True, related_name="fine_tuning_job"
     )
     cancelled_at = models.DateTimeField(null=True)
+    paused_at = models.DateTimeField(
+        null=True, help_text="While its files are checked: it is not given to the trainer before it is resumed."
+    )
     error = models.JSONField(null=True, help_text="{code, message, param}")
     trained_tokens = models.BigIntegerField(null=True)
     result_file = models.ForeignKey(File, models.SET_NULL, null=True, related_name="+")
@@ -147,9 +150,7 @@ class FineTuningJob(TimeStampedModel):
         constraints = [state_constraint(JobState, "fine_tuning_job_state_known")]
         indexes = [
             models.Index(fields=["workspace", "-id"], name="fine_tuning_job_page"),
-            models.Index(
-                fields=["id"], name="fine_tuning_job_open", condition=~models.Q(state="ended")
-            ),
+            models.Index(fields=["id"], name="fine_tuning_job_open", condition=~models.Q(state="ended")),
         ]
 
     def __str__(self) -> str:
@@ -167,7 +168,9 @@ class Event(models.Model):
 
     job = models.ForeignKey(FineTuningJob, models.CASCADE, related_name="events")
     number = models.PositiveIntegerField()
-    after_training = models.BooleanField(default=False, help_text="It comes behind the steps of the training.")
+    after_training = models.BooleanField(
+        default=False, help_text="It comes behind the steps of the training."
+    )
     level = models.CharField(max_length=5, choices=EventLevel.choices, default=EventLevel.INFO)
     message = models.TextField()
     created_at = models.DateTimeField(default=timezone.now)

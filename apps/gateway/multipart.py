@@ -133,7 +133,9 @@ async def receive_upload(
         check(upload.fields)
     except (MultipartParseError, ClientDisconnect) as error:
         await in_thread(blob_drop, blob=blob)
-        raise ApiError("The upload can't be read as multipart/form-data.", code="invalid_multipart") from error
+        raise ApiError(
+            "The upload can't be read as multipart/form-data.", code="invalid_multipart"
+        ) from error
     except BaseException:
         await in_thread(blob_drop, blob=blob)
         raise

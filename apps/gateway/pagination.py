@@ -15,7 +15,9 @@ def limit_of(query: dict[str, str], *, default: int, most: int) -> int:
     if not text:
         return default
     if not text.isascii() or not text.isdigit():
-        raise ApiError(f"Invalid 'limit': {text!r} is not a whole number.", code="invalid_type", param="limit")
+        raise ApiError(
+            f"Invalid 'limit': {text!r} is not a whole number.", code="invalid_type", param="limit"
+        )
     return min(int(text), most)
 
 
@@ -37,7 +39,12 @@ def page_of(
     descending = newest_first if not order else order.startswith("desc")
     after = query.get("after", "")
     if after:
-        key = (rows if cursors is None else cursors).filter(public_id=after).values_list("pk", flat=True).first()
+        key = (
+            (rows if cursors is None else cursors)
+            .filter(public_id=after)
+            .values_list("pk", flat=True)
+            .first()
+        )
         if key is None:
             return [], False
         rows = rows.filter(pk__lt=key) if descending else rows.filter(pk__gt=key)

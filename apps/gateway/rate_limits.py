@@ -53,7 +53,9 @@ class RateLimits:
         name = f"gateway:requests:{key_id}:{window}"
         try:
             async with self._redis.pipeline(transaction=False) as pipeline:
-                count, _ = await pipeline.incr(name).expire(name, 2 * WINDOW).execute()
+                pipeline.incr(name)
+                pipeline.expire(name, 2 * WINDOW)
+                count, _ = await pipeline.execute()
         except (redis.RedisError, OSError) as error:
             logger.warning("gateway.limits_away", extra={"reason": str(error)})
             return None

@@ -62,7 +62,8 @@ def job_status(job: FineTuningJob) -> str:
     if training is None:
         return "failed"
     if job.state == JobState.STARTED:
-        return "queued" if training.state == TrainingState.QUEUED else "running"
+        waiting = (TrainingState.QUEUED, TrainingState.PAUSED)
+        return "queued" if training.state in waiting else "running"
     ended = {TrainingState.SUCCEEDED: "succeeded", TrainingState.CANCELLED: "cancelled"}
     return ended.get(TrainingState(training.state), "failed")
 

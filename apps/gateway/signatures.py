@@ -20,9 +20,7 @@ def signature(secret: str, event_id: str, timestamp: int, body: str) -> str:
     return "v1," + base64.b64encode(hmac.new(key, signed, hashlib.sha256).digest()).decode()
 
 
-def signature_headers(
-    event_id: str, timestamp: int, body: str, known: Sequence[str]
-) -> dict[str, str]:
+def signature_headers(event_id: str, timestamp: int, body: str, known: Sequence[str]) -> dict[str, str]:
     """One signature for every secret that is good now."""
     return {
         "webhook-id": event_id,

@@ -112,6 +112,8 @@ EXPECTED: dict[str, Expected] = {
     "jobs:compare": Expected(VIEWER),
     "jobs:detail": Expected(VIEWER, pk="job"),
     "jobs:cancel": Expected(LEAD, POST, pk="job"),
+    "jobs:pause": Expected(LEAD, POST, pk="job"),
+    "jobs:resume": Expected(LEAD, POST, pk="job"),
     "jobs:metrics": Expected(VIEWER, pk="job"),
     "jobs:csv": Expected(VIEWER, pk="job"),
     "jobs:log": Expected(VIEWER, pk="job"),

@@ -366,11 +366,15 @@ def test_chances_are_those_of_the_model(server: Server, base_model: Path) -> Non
 
     messages = questions(1)[0]
     reply = server.client.chat(
-        ChatRequest(model=ModelReference(base=str(base_model)), messages=messages, max_tokens=1, top_chances=3)
+        ChatRequest(
+            model=ModelReference(base=str(base_model)), messages=messages, max_tokens=1, top_chances=3
+        )
     )
 
     tokenizer = AutoTokenizer.from_pretrained(base_model)
-    ids = tokenizer.apply_chat_template(messages, add_generation_prompt=True, return_tensors="pt")["input_ids"]
+    ids = tokenizer.apply_chat_template(messages, add_generation_prompt=True, return_tensors="pt")[
+        "input_ids"
+    ]
     with torch.inference_mode():
         logits = AutoModelForCausalLM.from_pretrained(base_model).eval()(ids).logits[0, -1]
     expected = torch.log_softmax(logits, -1).topk(3).values.tolist()

@@ -132,9 +132,7 @@ def _refuse_what_is_not_here(body: ChatBody) -> None:
                 param=name,
             )
     if body.modalities and body.modalities != ["text"]:
-        raise ApiError(
-            "Models here answer with text only.", code="unsupported_parameter", param="modalities"
-        )
+        raise ApiError("Models here answer with text only.", code="unsupported_parameter", param="modalities")
     for name in ("web_search_options", "moderation"):
         if getattr(body, name):
             raise ApiError(

@@ -26,7 +26,8 @@ class Frame:
             "model": self.model,
             "choices": [_choice(choice, wanted) for choice in choices],
             "usage": usage(
-                prompt=_prompt_tokens(choices[0]), completion=0 if not wanted.max_tokens else sum(c.spent for c in choices)
+                prompt=_prompt_tokens(choices[0]),
+                completion=0 if not wanted.max_tokens else sum(c.spent for c in choices),
             ),
             "service_tier": "default",
             "system_fingerprint": None,

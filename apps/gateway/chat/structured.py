@@ -29,8 +29,8 @@ class Format:
             return f"it is not JSON ({error})"
         if self.validator is None:
             return "" if isinstance(value, dict) else "it is not a JSON object"
-        error = best_match(self.validator.iter_errors(value))
-        return f"{error.json_path}: {error.message[:200]}" if error is not None else ""
+        worst = best_match(self.validator.iter_errors(value))
+        return f"{worst.json_path}: {worst.message[:200]}" if worst is not None else ""
 
     def refusal(self, problem: str) -> str:
         return f"The model did not answer in the requested format in {TRIES} tries: {problem}."

@@ -28,9 +28,7 @@ FILES_A_PAGE = 10_000
 
 
 async def create(call: Call) -> Response:
-    received = await receive_upload(
-        call.request, limit=settings.FTPORTAL_UPLOAD_LIMIT, check=_check_fields
-    )
+    received = await receive_upload(call.request, limit=settings.FTPORTAL_UPLOAD_LIMIT, check=_check_fields)
     file = await in_thread(_create, call, received)
     return reply(file_shape(file))
 
@@ -78,9 +76,7 @@ def _life(fields: dict[str, str]) -> timedelta | None:
     if anchor is None and life is None:
         return None
     if anchor != "created_at":
-        raise ApiError(
-            "The anchor must be 'created_at'.", code="invalid_value", param="expires_after.anchor"
-        )
+        raise ApiError("The anchor must be 'created_at'.", code="invalid_value", param="expires_after.anchor")
     if not life or not life.isdigit() or not SHORTEST_LIFE <= int(life) <= LONGEST_LIFE:
         raise ApiError(
             f"The seconds must be from {SHORTEST_LIFE} to {LONGEST_LIFE}.",

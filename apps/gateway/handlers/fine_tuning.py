@@ -20,6 +20,8 @@ from apps.gateway.services.fine_tuning import (
     fine_tuning_job_advance,
     fine_tuning_job_cancel,
     fine_tuning_job_create,
+    fine_tuning_job_pause,
+    fine_tuning_job_resume,
 )
 from apps.gateway.services.projects import project_ensure
 from apps.gateway.shapes import file_shape, job_shape, seconds
@@ -230,13 +232,20 @@ def _cancel(call: Call) -> dict[str, Any]:
 
 
 async def pause(call: Call) -> Response:
-    return await _no_pausing(call)
+    return reply(await in_thread(_pause, call))
+
+
+def _pause(call: Call) -> dict[str, Any]:
+    job = current_job(call)
+    fine_tuning_job_pause(job=job, by=call.principal.user)
+    return _shape(fine_tuning_job_get(call.principal.workspace, job.public_id))
 
 
 async def resume(call: Call) -> Response:
-    return await _no_pausing(call)
+    return reply(await in_thread(_resume, call))
 
 
-async def _no_pausing(call: Call) -> Response:
-    await in_thread(current_job, call)
-    raise ApiError("Jobs here can't be paused.", code="unsupported_operation", retry=False)
+def _resume(call: Call) -> dict[str, Any]:
+    job = current_job(call)
+    fine_tuning_job_resume(job=job, by=call.principal.user)
+    return _shape(fine_tuning_job_get(call.principal.workspace, job.public_id))

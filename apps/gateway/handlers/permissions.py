@@ -34,9 +34,7 @@ async def create(call: Call) -> Response:
 
 def _create(call: Call, project_ids: list[str]) -> dict[str, Any]:
     if not 0 < len(project_ids) <= MOST_PROJECTS or any(len(each) > 200 for each in project_ids):
-        raise ApiError(
-            f"Name 1 to {MOST_PROJECTS} projects.", code="invalid_value", param="project_ids"
-        )
+        raise ApiError(f"Name 1 to {MOST_PROJECTS} projects.", code="invalid_value", param="project_ids")
     model = _model(call)
     with transaction.atomic():
         made = [

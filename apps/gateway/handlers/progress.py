@@ -80,9 +80,7 @@ def _steps(
     )
     validations = validations_at(training, [point.step for point in points])
     began = next((entry["started"] for entry in training.phases if entry["phase"] == "training"), None)
-    return [
-        (point.seq, _step(job, training, point, validations.get(point.step), began)) for point in points
-    ]
+    return [(point.seq, _step(job, training, point, validations.get(point.step), began)) for point in points]
 
 
 def _step(

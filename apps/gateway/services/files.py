@@ -8,10 +8,9 @@ from django.utils import timezone
 from apps.accounts.models import User, Workspace
 from apps.artifacts.models import Blob
 from apps.audit.services import record
-from apps.core.errors import ConflictError
 from apps.datasets.services.imports import short_name
 from apps.gateway.ids import new_id
-from apps.gateway.models import File, FineTuningJob, IntakeState, JobState, Purpose
+from apps.gateway.models import File, Purpose
 from apps.gateway.services.intakes import intake_ensure
 from apps.projects.models import Project
 
@@ -50,13 +49,8 @@ def file_create(
 
 
 def file_delete(*, file: File, by: User) -> None:
-    """What was made of it stays: versions and models that stand on them. A job that still checks it needs it."""
+    """What was made of it stays: versions and models that stand on them. Jobs that use it go on."""
     with transaction.atomic():
-        waiting = FineTuningJob.objects.filter(state=JobState.VALIDATING, intake__state=IntakeState.WORKING)
-        users = waiting.filter(intake__training_file=file) | waiting.filter(intake__validation_file=file)
-        user = users.first()
-        if user is not None:
-            raise ConflictError(f"The job {user.public_id} is checking this file. Cancel it, or wait for it.")
         File.objects.filter(pk=file.pk).update(deleted_at=timezone.now())
         record(workspace=file.workspace, actor=by, action="api_file.deleted", target=file)
 

@@ -26,7 +26,7 @@ from apps.gateway.services.webhooks import event_announce
 from apps.jobs.hyperparameters import recommend
 from apps.jobs.models import JobState as TrainingState
 from apps.jobs.models import MetricPoint, TrainingJob
-from apps.jobs.services import job_cancel, job_start
+from apps.jobs.services import job_cancel, job_pause, job_resume, job_start
 from apps.projects.models import Project
 from apps.registry.models import BaseModel
 
@@ -90,7 +90,12 @@ def fine_tuning_job_create(*, project: Project, asked: JobRequest, by: User) -> 
 
 
 def event_note(
-    job: FineTuningJob, message: str, *, level: str = EventLevel.INFO, after_training: bool = False, at: Any = None
+    job: FineTuningJob,
+    message: str,
+    *,
+    level: str = EventLevel.INFO,
+    after_training: bool = False,
+    at: Any = None,
 ) -> None:
     """The next event of a job, whose row the caller holds or has just made."""
     last = Event.objects.filter(job=job).order_by("-number").values_list("number", flat=True).first()
@@ -129,7 +134,7 @@ def fine_tuning_job_advance(*, job_id: int) -> None:
         )  # fmt: skip
         if job is None:
             return
-        if job.state == JobState.VALIDATING:
+        if job.state == JobState.VALIDATING and job.paused_at is None:
             _start_step(job)
         elif job.training_job is not None:
             _follow_step(job, job.training_job)
@@ -169,9 +174,7 @@ def _start_step(job: FineTuningJob) -> None:
                 base_model=job.base_model,
                 name=job.suffix or intake.training_file.name.rpartition(".")[0] or intake.training_file.name,
                 method=METHOD,
-                hyperparameters=trainer_values(
-                    job.hyperparameters, seed=job.seed, recommended=recommended
-                ),
+                hyperparameters=trainer_values(job.hyperparameters, seed=job.seed, recommended=recommended),
                 by=job.created_by,
                 submission_key=uuid.uuid5(uuid.NAMESPACE_URL, f"ftportal:{job.public_id}"),
             )
@@ -201,7 +204,11 @@ def _follow_step(job: FineTuningJob, training: TrainingJob) -> None:
     elif training.state == TrainingState.CANCELLED:
         _end(job, "cancelled", "The job was cancelled", training=training)
     elif training.state == TrainingState.FAILED:
-        error = {"code": "training_failed", "message": training.error or "The training failed.", "param": None}
+        error = {
+            "code": "training_failed",
+            "message": training.error or "The training failed.",
+            "param": None,
+        }
         _end_failed(job, error, training=training)
 
 
@@ -210,9 +217,7 @@ STARTED = "Fine-tuning job started"
 
 def _end_succeeded(job: FineTuningJob, training: TrainingJob) -> None:
     assert training.model_version is not None
-    served = served_model_ensure(
-        workspace=job.workspace, version=training.model_version, suffix=job.suffix
-    )
+    served = served_model_ensure(workspace=job.workspace, version=training.model_version, suffix=job.suffix)
     for checkpoint in served_checkpoints_ensure(served=served):
         assert checkpoint.checkpoint is not None
         event_note(
@@ -224,9 +229,7 @@ def _end_succeeded(job: FineTuningJob, training: TrainingJob) -> None:
     _end(job, "succeeded", "The job has successfully completed", training=training)
 
 
-def _end_failed(
-    job: FineTuningJob, error: dict[str, Any], *, training: TrainingJob | None = None
-) -> None:
+def _end_failed(job: FineTuningJob, error: dict[str, Any], *, training: TrainingJob | None = None) -> None:
     FineTuningJob.objects.filter(pk=job.pk).update(error=error)
     _end(job, "failed", error["message"], training=training, level=EventLevel.ERROR)
 
@@ -271,22 +274,68 @@ def _end(
 def fine_tuning_job_cancel(*, job: FineTuningJob, by: User) -> None:
     """Ask a job to end. Raises ApiError for one that has ended."""
     with transaction.atomic():
-        locked = (
-            FineTuningJob.objects.select_for_update(of=("self",))
-            .select_related("workspace", "training_job__project__workspace")
-            .get(pk=job.pk)
-        )
+        locked = _open_job(job)
         training = locked.training_job
-        ended = locked.state == JobState.ENDED or (training is not None and not training.is_active)
-        if ended or locked.cancelled_at is not None:
-            raise ApiError(
-                f"The job {locked.public_id} has ended already, so it can't be cancelled.",
-                code="invalid_job_status",
-                param="fine_tuning_job_id",
-            )
         FineTuningJob.objects.filter(pk=locked.pk).update(cancelled_at=timezone.now())
         record(workspace=locked.workspace, actor=by, action="fine_tuning_job.cancelled", target=locked)
         if training is None:
             _end(locked, "cancelled", "The job was cancelled")
         else:
             job_cancel(job=training, by=by)
+
+
+def fine_tuning_job_pause(*, job: FineTuningJob, by: User) -> None:
+    """Let a job stop where it stands, to be resumed. Without effect on one that is paused."""
+    with transaction.atomic():
+        locked = _open_job(job)
+        training = locked.training_job
+        if training is None:
+            if locked.paused_at is None:
+                FineTuningJob.objects.filter(pk=locked.pk).update(paused_at=timezone.now())
+                event_note(locked, "The job was paused")
+                record(workspace=locked.workspace, actor=by, action="fine_tuning_job.paused", target=locked)
+        elif training.state != TrainingState.PAUSED and not training.pausing:
+            event_note(locked, "The job was paused")
+            job_pause(job=training, by=by)
+
+
+def fine_tuning_job_resume(*, job: FineTuningJob, by: User) -> None:
+    """Go on with a paused job. Without effect on one that is not paused."""
+    with transaction.atomic():
+        locked = _open_job(job)
+        training = locked.training_job
+        if training is None:
+            if locked.paused_at is not None:
+                FineTuningJob.objects.filter(pk=locked.pk).update(paused_at=None)
+                event_note(locked, "The job was resumed")
+                record(workspace=locked.workspace, actor=by, action="fine_tuning_job.resumed", target=locked)
+        elif training.state == TrainingState.PAUSED:
+            event_note(locked, "The job was resumed")
+            job_resume(job=training, by=by)
+        elif training.pausing:
+            raise ApiError(
+                f"The job {locked.public_id} is stopping now. Resume it in a moment.",
+                status=409,
+                code="job_pausing",
+                retry=True,
+                headers={"Retry-After": "2"},
+            )
+    fine_tuning_job_advance(job_id=job.pk)
+
+
+def _open_job(job: FineTuningJob) -> FineTuningJob:
+    """Locked. Raises ApiError for one that has ended."""
+    locked = (
+        FineTuningJob.objects.select_for_update(of=("self",))
+        .select_related("workspace", "training_job__project__workspace")
+        .get(pk=job.pk)
+    )
+    training = locked.training_job
+    ended = locked.state == JobState.ENDED or (training is not None and training.has_ended)
+    if ended or locked.cancelled_at is not None:
+        raise ApiError(
+            f"The job {locked.public_id} has ended already.",
+            code="invalid_job_status",
+            param="fine_tuning_job_id",
+        )
+    return locked

@@ -84,10 +84,10 @@ def _step(intake: Intake) -> None:
     dataset = _dataset(intake)
     imports = list(dataset.imports.select_related("dataset__project__workspace").order_by("pk"))
     if len(imports) != 1 + (intake.validation_file_id is not None):
-        raise IntakeFailedError("The dataset that was made of the file has been changed; upload the file again.")
-    taken = [
-        _import_step(record, intake, validation=index == 1) for index, record in enumerate(imports)
-    ]
+        raise IntakeFailedError(
+            "The dataset that was made of the file has been changed; upload the file again."
+        )
+    taken = [_import_step(record, intake, validation=index == 1) for index, record in enumerate(imports)]
     if all(taken):
         _freeze_step(intake, dataset)
 
@@ -96,7 +96,9 @@ def _dataset(intake: Intake) -> Dataset:
     if intake.dataset_id is not None:
         dataset = Dataset.objects.select_related("project__workspace").filter(pk=intake.dataset_id).first()
         if dataset is None:
-            raise IntakeFailedError("The dataset that was made of the file was deleted; upload the file again.")
+            raise IntakeFailedError(
+                "The dataset that was made of the file was deleted; upload the file again."
+            )
         return dataset
     if intake.version is not None:
         raise IntakeFailedError("The dataset that was made of the file is gone; upload the file again.")

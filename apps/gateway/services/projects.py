@@ -31,10 +31,9 @@ def project_ensure(*, principal: Principal, named: str) -> Project:
             status=403,
             code="insufficient_permissions",
         )
-    project = project_create(
+    return project_create(
         workspace=workspace,
         name=DEFAULT_NAME,
         by=principal.user,
         goal="Jobs and files that programs sent without naming a project.",
     )
-    return project

@@ -49,9 +49,7 @@ def choose(
     return torch.multinomial(probabilities, 1, generator=random)
 
 
-def chances(
-    logits: torch.Tensor, token: int, count: int, decode: Callable[[list[int]], str]
-) -> TokenChance:
+def chances(logits: torch.Tensor, token: int, count: int, decode: Callable[[list[int]], str]) -> TokenChance:
     """The logarithms of the model's own probabilities, before temperature and penalties."""
     logarithms = torch.log_softmax(logits.float(), -1)
     chosen = Chance(decode([token]), float(logarithms[token]))
@@ -59,8 +57,7 @@ def chances(
         return TokenChance(chosen, ())
     values, places = logarithms.topk(count)
     top = tuple(
-        Chance(decode([place]), value)
-        for place, value in zip(places.tolist(), values.tolist(), strict=True)
+        Chance(decode([place]), value) for place, value in zip(places.tolist(), values.tolist(), strict=True)
     )
     return TokenChance(chosen, top)
 
