@@ -116,7 +116,12 @@ def finish_training(job_id: str, *, steps: int = 4) -> TrainingJob:
             token_accuracy=0.5,
         )
     MetricPoint.objects.create(
-        job=training, seq=10 * steps + 1, kind=PointKind.VALIDATION, step=steps, loss=0.375, token_accuracy=0.75
+        job=training,
+        seq=10 * steps + 1,
+        kind=PointKind.VALIDATION,
+        step=steps,
+        loss=0.375,
+        token_accuracy=0.75,
     )
     for step in (steps - 1, steps):
         Checkpoint.objects.create(

@@ -117,7 +117,8 @@ CHECKPOINT = thing(
 )
 CHECKPOINTS = listing(CHECKPOINT)
 MODEL = thing(
-    {"id": TEXT, "object": one_of("model"), "created": WHOLE, "owned_by": TEXT}, {"shutdown_date": maybe(TEXT)}
+    {"id": TEXT, "object": one_of("model"), "created": WHOLE, "owned_by": TEXT},
+    {"shutdown_date": maybe(TEXT)},
 )
 MODELS = thing({"object": one_of("list"), "data": many(MODEL)})
 DELETED_MODEL = thing({"id": TEXT, "object": TEXT, "deleted": FLAG})
@@ -165,7 +166,9 @@ CHUNK = thing(
             thing(
                 {
                     "index": WHOLE,
-                    "delta": thing({}, {"role": one_of("assistant"), "content": maybe(TEXT), "refusal": maybe(TEXT)}),
+                    "delta": thing(
+                        {}, {"role": one_of("assistant"), "content": maybe(TEXT), "refusal": maybe(TEXT)}
+                    ),
                     "finish_reason": maybe(FINISHED),
                 },
                 {"logprobs": maybe(LOGPROBS)},
@@ -174,9 +177,7 @@ CHUNK = thing(
     },
     {"usage": maybe(USAGE)},
 )
-ERROR = thing(
-    {"error": thing({"message": TEXT, "type": TEXT, "param": maybe(TEXT), "code": maybe(TEXT)})}
-)
+ERROR = thing({"error": thing({"message": TEXT, "type": TEXT, "param": maybe(TEXT), "code": maybe(TEXT)})})
 
 
 def check(body: Any, schema: Schema) -> Any:

@@ -17,7 +17,9 @@ def gateway_running() -> Iterator[str]:
     gateway = Gateway()
     listener = socket.socket()
     listener.bind(("127.0.0.1", 0))
-    config = uvicorn.Config(gateway, log_level="warning", lifespan="off", access_log=False, timeout_graceful_shutdown=1)
+    config = uvicorn.Config(
+        gateway, log_level="warning", lifespan="off", access_log=False, timeout_graceful_shutdown=1
+    )
     server = uvicorn.Server(config)
 
     def serve() -> None:

@@ -136,7 +136,10 @@ def test_a_file_expires(client):
     ("options", "param"),
     [
         ({"purpose": "secrets"}, "purpose"),
-        ({"purpose": "batch", "expires_after": {"anchor": "created_at", "seconds": 60}}, "expires_after.seconds"),
+        (
+            {"purpose": "batch", "expires_after": {"anchor": "created_at", "seconds": 60}},
+            "expires_after.seconds",
+        ),
         ({"purpose": "batch", "expires_after": {"anchor": "now", "seconds": 3600}}, "expires_after.anchor"),
     ],
 )
@@ -163,7 +166,9 @@ def test_an_upload_that_is_no_form_is_refused(http):
     response = http.post("/files", json={"purpose": "fine-tune"})
     assert response.status_code == 415
 
-    broken = http.post("/files", content=b"--x\r\nno", headers={"Content-Type": "multipart/form-data; boundary=x"})
+    broken = http.post(
+        "/files", content=b"--x\r\nno", headers={"Content-Type": "multipart/form-data; boundary=x"}
+    )
     assert broken.status_code == 400
     assert not Blob.objects.exists()
 

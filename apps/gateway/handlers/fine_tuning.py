@@ -206,7 +206,7 @@ def _listing(call: Call) -> dict[str, Any]:
     jobs = fine_tuning_jobs_of(call.principal.workspace)
     wanted = call.nested("metadata")
     if call.query.get("metadata") == "null":
-        jobs = jobs.filter(metadata=None)
+        jobs = jobs.filter(metadata__isnull=True)
     elif wanted:
         jobs = jobs.filter(metadata__contains=wanted)
     rows, has_more = page_of(jobs, call.query, default=JOBS_A_PAGE, most=MOST_JOBS)

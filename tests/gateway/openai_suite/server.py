@@ -52,7 +52,9 @@ def seed_things() -> None:
     base = base_model_ensure(workspace=workspace, reference="ftportal-tiny", actor=user)
     for name in ("gpt-4o-mini", "gpt-6-astra"):
         ModelAlias.objects.create(workspace=workspace, name=name, base_model=base)
-    rows = b'{"messages": [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello"}]}\n' * 12
+    rows = (
+        b'{"messages": [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello"}]}\n' * 12
+    )
     for public_id in ("file-abc123", "file_id"):
         file = file_create(
             workspace=workspace,
