@@ -125,20 +125,39 @@ def seed_things() -> None:
     )
 
 
-def reset() -> None:
-    """Everything but the key and its owner, as at the start."""
+def kept_tables() -> list[str]:
+    """The tables of everything but people and keys."""
     from django.apps import apps
-    from django.db import connection
 
-    kept = {"accounts", "auth", "contenttypes", "axes", "sessions", "admin"}
-    tables = [
+    left_alone = {"accounts", "auth", "contenttypes", "axes", "sessions", "admin"}
+    return [
         model._meta.db_table
         for model in apps.get_models(include_auto_created=True)
-        if model._meta.app_label not in kept and model._meta.managed
+        if model._meta.app_label not in left_alone and model._meta.managed
     ]
+
+
+def remember() -> str:
+    """Copy the rows that are there now; the statements that bring them back. Triggers and foreign keys are off then."""
+    from django.db import connection
+
+    statements = ["SET LOCAL session_replication_role = replica", "SET LOCAL synchronous_commit = off"]
+    statements += [f'DELETE FROM public."{table}"' for table in kept_tables()]
     with connection.cursor() as cursor:
-        cursor.execute(f"TRUNCATE {', '.join(tables)} CASCADE")
-    seed_things()
+        cursor.execute("CREATE SCHEMA start")
+        for table in kept_tables():
+            cursor.execute(f'CREATE TABLE start."{table}" AS SELECT * FROM public."{table}"')
+            if cursor.rowcount > 0:
+                statements.append(f'INSERT INTO public."{table}" SELECT * FROM start."{table}"')
+    return ";".join(statements)
+
+
+def reset(statements: str) -> None:
+    """Everything but the key and its owner, as at the start."""
+    from django.db import connection, transaction
+
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(statements)
 
 
 def main() -> None:
@@ -150,6 +169,7 @@ def main() -> None:
     django.setup()
     call_command("migrate", verbosity=0)
     seed()
+    start = remember()
     from apps.gateway.application import Gateway
     from apps.gateway.database import in_thread
 
@@ -157,7 +177,7 @@ def main() -> None:
 
     async def application(scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] == "http" and scope["path"] == "/reset":
-            await in_thread(reset)
+            await in_thread(reset, start)
             await gateway.close()  # what it looked up is gone
             await send({"type": "http.response.start", "status": 204, "headers": []})
             await send({"type": "http.response.body", "body": b""})
