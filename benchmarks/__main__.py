@@ -15,6 +15,7 @@ SCRIPTS = (
     "pages_at_scale",
     "version_diff",
     "metric_ingest",
+    "gateway",
     "training_overhead",
 )
 

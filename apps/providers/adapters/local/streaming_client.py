@@ -1,5 +1,6 @@
 """Client of the inference program for an event loop: many answers at once, and streamed ones."""
 
+import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -18,6 +19,9 @@ from apps.providers.contracts import (
 )
 
 ANSWER_SECONDS = 600.0
+IDLE_SECONDS = 120.0
+"""Well under the time for which the program keeps an idle connection open."""
+MOST_CONNECTIONS = 512
 _TIMEOUT = {"connect": 5.0, "read": ANSWER_SECONDS, "write": 30.0, "pool": ANSWER_SECONDS}
 ERROR_BYTES = 64 * 1024
 
@@ -30,16 +34,14 @@ class StreamingInferenceClient:
     ) -> None:
         if (socket is None) == (url is None):
             raise ValueError("give a socket or an url, and not both")
-        self._url = f"{(url or 'http://inference').rstrip('/')}/chat"
+        self._url = httpcore.URL(f"{(url or 'http://inference').rstrip('/')}/chat")
         self._headers = [("Host", "inference"), ("Content-Type", "application/json")]
         if token:
             self._headers.append(("Authorization", f"Bearer {token}"))
-        self._pool = httpcore.AsyncConnectionPool(
-            uds=str(socket) if socket else None, max_connections=512, max_keepalive_connections=128, retries=1
-        )
+        self._connections = _Connections(self._url.origin, uds=str(socket) if socket else None)
 
     async def close(self) -> None:
-        await self._pool.aclose()
+        await self._connections.close()
 
     async def chat(self, request: ChatRequest) -> ChatReply:
         """Answer one conversation; raises ProviderError."""
@@ -67,13 +69,16 @@ class StreamingInferenceClient:
     @asynccontextmanager
     async def _asked(self, payload: dict[str, object]) -> AsyncIterator[httpcore.Response]:
         try:
-            async with self._pool.stream(
-                "POST",
-                self._url,
-                headers=self._headers,
-                content=msgspec.json.encode(payload),
-                extensions={"timeout": _TIMEOUT},
-            ) as answer:
+            async with (
+                self._connections.one() as connection,
+                connection.stream(
+                    "POST",
+                    self._url,
+                    headers=self._headers,
+                    content=msgspec.json.encode(payload),
+                    extensions={"timeout": _TIMEOUT},
+                ) as answer,
+            ):
                 if answer.status >= 400:
                     raise reply_error(answer.status, (await answer.aread())[:ERROR_BYTES])
                 yield answer
@@ -85,6 +90,43 @@ class StreamingInferenceClient:
             raise ProviderUnavailableError(
                 f"The local inference program can't be reached ({error}). Is it running?", code="unreachable"
             ) from error
+
+
+class _Connections:
+    """Idle connections on a stack. httpcore's own pool looks at every connection for every request, which with many
+    of them takes longer than the request."""
+
+    def __init__(self, origin: httpcore.Origin, *, uds: str | None) -> None:
+        self._origin = origin
+        self._uds = uds
+        self._idle: list[httpcore.AsyncHTTPConnection] = []
+        self._free = asyncio.Semaphore(MOST_CONNECTIONS)
+
+    @asynccontextmanager
+    async def one(self) -> AsyncIterator[httpcore.AsyncHTTPConnection]:
+        async with self._free:
+            connection = await self._take()
+            try:
+                yield connection
+            finally:
+                if connection.is_idle():
+                    self._idle.append(connection)
+                else:
+                    await asyncio.shield(connection.aclose())
+
+    async def _take(self) -> httpcore.AsyncHTTPConnection:
+        while self._idle:
+            connection = self._idle.pop()
+            if not connection.has_expired():
+                return connection
+            await connection.aclose()
+        return httpcore.AsyncHTTPConnection(
+            self._origin, uds=self._uds, keepalive_expiry=IDLE_SECONDS, retries=1
+        )
+
+    async def close(self) -> None:
+        while self._idle:
+            await self._idle.pop().aclose()
 
 
 async def _lines(answer: httpcore.Response) -> AsyncIterator[bytes]:
