@@ -137,7 +137,8 @@ class FineTuningJob(TimeStampedModel):
     )
     cancelled_at = models.DateTimeField(null=True)
     paused_at = models.DateTimeField(
-        null=True, help_text="While its files are checked: it is not given to the trainer before it is resumed."
+        null=True,
+        help_text="While its files are checked: it is not given to the trainer before it is resumed.",
     )
     error = models.JSONField(null=True, help_text="{code, message, param}")
     trained_tokens = models.BigIntegerField(null=True)

@@ -5,7 +5,7 @@ from django.utils import timezone
 
 from apps.accounts.models import Workspace
 from apps.gateway.errors import ApiError, not_found
-from apps.gateway.models import File, FineTuningJob, ServedModel, WebhookEndpoint
+from apps.gateway.models import File, FineTuningJob, ServedModel, WebhookDelivery, WebhookEndpoint
 
 
 def files_of(workspace: Workspace) -> QuerySet[File]:
@@ -65,3 +65,17 @@ def webhook_get(workspace: Workspace, public_id: str) -> WebhookEndpoint:
     if endpoint is None:
         raise not_found("webhook endpoint", public_id)
     return endpoint
+
+
+def webhooks_with_last_delivery(workspace: Workspace) -> list[WebhookEndpoint]:
+    """Each with `last`: its newest delivery, or None."""
+    endpoints = list(WebhookEndpoint.objects.filter(workspace=workspace))
+    newest = (
+        WebhookDelivery.objects.filter(endpoint__in=endpoints)
+        .order_by("endpoint", "-pk")
+        .distinct("endpoint")
+    )
+    by_endpoint = {delivery.endpoint_id: delivery for delivery in newest}
+    for endpoint in endpoints:
+        endpoint.last = by_endpoint.get(endpoint.pk)  # type: ignore[attr-defined]
+    return endpoints

@@ -51,6 +51,8 @@ EXPECTED: dict[str, Expected] = {
     "workspace:invitation_withdraw": Expected(OWNER, POST, pk="invitation"),
     "workspace:api_keys": Expected(OWNER, BOTH),
     "workspace:api_key_withdraw": Expected(OWNER, POST, pk="api_key"),
+    "gateway:api": Expected(VIEWER, BOTH, post_least=LEAD),
+    "gateway:alias_remove": Expected(LEAD, POST, pk="alias"),
     "audit:events": Expected(OWNER),
     "audit:events_csv": Expected(OWNER),
     "operations:list": Expected(VIEWER),
