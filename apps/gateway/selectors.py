@@ -72,8 +72,8 @@ def webhooks_with_last_delivery(workspace: Workspace) -> list[WebhookEndpoint]:
     endpoints = list(WebhookEndpoint.objects.filter(workspace=workspace))
     newest = (
         WebhookDelivery.objects.filter(endpoint__in=endpoints)
-        .order_by("endpoint", "-pk")
-        .distinct("endpoint")
+        .order_by("endpoint_id", "-pk")
+        .distinct("endpoint_id")
     )
     by_endpoint = {delivery.endpoint_id: delivery for delivery in newest}
     for endpoint in endpoints:
