@@ -108,7 +108,7 @@ def test_everybody_gets_what_the_table_says(base_url, things, people, key_of, wo
         "viewer": key_of(people.vic), "labeler": key_of(people.ben), "reviewer": key_of(people.rob),
         "lead": key_of(people.lea), "owner": key_of(people.ann),
     }  # fmt: skip
-    wrong = []
+    wrong: list[tuple[str, ...]] = []
     with httpx.Client(base_url=base_url, timeout=30) as client:
 
         def ask(method: str, path: str, key: str | None) -> int:
@@ -128,7 +128,7 @@ def test_everybody_gets_what_the_table_says(base_url, things, people, key_of, wo
                     continue  # it would be gone for the next
                 status = ask(method, address, by_role[role])
                 if (status == 403) == allowed or status >= 500 or status == 401:
-                    wrong.append((method, path, role, status))
+                    wrong.append((method, path, role, str(status)))
     assert wrong == []
 
 

@@ -17,7 +17,7 @@ def tuned(client, upload) -> str:
     """The name of a model that was trained through the API."""
     job = client.fine_tuning.jobs.create(model=MODEL, training_file=upload(chats(12)).id)
     finish_training(job.id)
-    return client.fine_tuning.jobs.retrieve(job.id).fine_tuned_model
+    return str(client.fine_tuning.jobs.retrieve(job.id).fine_tuned_model)
 
 
 def test_a_base_model_answers(client, inference, http):

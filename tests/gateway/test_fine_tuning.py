@@ -1,5 +1,6 @@
 import csv
 import io
+from typing import Any
 
 import openai
 import pytest
@@ -159,7 +160,7 @@ def test_a_validation_file_is_validated_on_and_not_trained_on(client, upload):
     assert client.fine_tuning.jobs.retrieve(job.id).status == "queued"
     version = TrainingJob.objects.get().version
     assert (version.train_count, version.validation_count, version.test_count) == (12, 8, 0)
-    asked = {row.split: [] for row in version.rows.all()}
+    asked: dict[str, list[Any]] = {"train": [], "validation": []}
     for row in version.rows.select_related("example"):
         asked[row.split].append(row.example.payload)
     assert asked == {"train": chats(12), "validation": chats(20)[12:]}
@@ -178,6 +179,7 @@ def test_too_few_examples_fail_the_job(client, upload):
 def test_a_failed_training_fails_the_job_with_its_reason(client, start):
     job = start()
     operation = job_operation(TrainingJob.objects.get())
+    assert operation is not None
     operation_end(operation=operation, state=OperationState.FAILED, error="The machine ran out of memory.")
 
     failed = client.fine_tuning.jobs.retrieve(job.id)

@@ -25,6 +25,7 @@ def test_a_model_that_was_trained_on_the_pages_has_a_name_and_answers(client, in
     (name,) = [model.id for model in client.models.list() if model.id.startswith("ft:")]
 
     assert name.split(":")[2] == "support-team"
+    assert world.tuned.artifact is not None
     answer = client.chat.completions.create(model=name, messages=[{"role": "user", "content": "Hi"}])
     assert answer.choices[0].message.content == "From the pages"
     assert inference.bodies[-1]["model"] == world.tuned.artifact.sha256

@@ -159,7 +159,11 @@ def test_keys_of_different_callers_do_not_meet(base_url, http, people, key_of, i
     http.post("/chat/completions", json=asked, headers={"Idempotency-Key": "k"})
     inference.script = lambda body: say("for Lea")
     with OpenAI(api_key=key_of(people.lea), base_url=base_url) as lea:
-        answer = lea.chat.completions.create(**asked, extra_headers={"Idempotency-Key": "k"})
+        answer = lea.chat.completions.create(
+            model=MODEL,
+            messages=[{"role": "user", "content": "Hello"}],
+            extra_headers={"Idempotency-Key": "k"},
+        )
 
     assert answer.choices[0].message.content == "for Lea"
 

@@ -114,7 +114,8 @@ def run_suite(report: Path) -> Outcome:
 def outcome_of(report: Path) -> Outcome:
     """Of the tests that reach a server: not those of empty ids, which the client refuses by itself, and not those of
     file contents, for which it brings a stand-in."""
-    passed, failed = set(), set()
+    passed: set[str] = set()
+    failed: set[str] = set()
     for case in ElementTree.parse(report).getroot().iter("testcase"):  # noqa: S314 - written by pytest
         name = f"{case.get('classname', '').rpartition('.')[2]}.{case.get('name')}"
         if "path_params" in name or ("TestFiles" in name or "TestAsyncFiles" in name) and "content" in name:
