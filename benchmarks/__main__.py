@@ -19,6 +19,7 @@ SCRIPTS = (
     "metric_ingest",
     "labeling_load",
     "labeling_pages",
+    "gateway",
     "training_overhead",
 )
 

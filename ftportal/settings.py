@@ -36,6 +36,7 @@ FTPORTAL_EXPANSION_LIMIT = env_int("FTPORTAL_EXPANSION_LIMIT_MB", default=20_480
 FTPORTAL_LINE_LIMIT = env_int("FTPORTAL_LINE_LIMIT_KB", default=1000, minimum=1) * 1000
 FTPORTAL_ALLOW_PRIVATE_URLS = env_bool("FTPORTAL_ALLOW_PRIVATE_URLS", default=False)
 FTPORTAL_IMPORT_DIRECTORY = os.environ.get("FTPORTAL_IMPORT_DIRECTORY", "")
+FTPORTAL_API_REQUESTS_PER_MINUTE = env_int("FTPORTAL_API_REQUESTS_PER_MINUTE", default=3000, minimum=0)
 FTPORTAL_DEMO = BASE_DIR / "demo"
 FTPORTAL_BASE_MODEL = str(BASE_DIR / "demo" / "models" / "ftportal-tiny")
 FTPORTAL_HEARTBEAT_SECONDS = env_int("FTPORTAL_HEARTBEAT_SECONDS", default=5, minimum=1)
@@ -72,6 +73,7 @@ INSTALLED_APPS = [
     "apps.jobs",
     "apps.evaluations",
     "apps.overview",
+    "apps.gateway",
     "ftportal.apps.CompositionConfig",
 ]
 
@@ -238,6 +240,9 @@ CELERY_TASK_ROUTES = {
     "apps.datasets.tasks.remove_abandoned_uploads": {"queue": "default"},
     "apps.datasets.tasks.help_checks": {"queue": "default"},
     "apps.labeling.tasks.settle": {"queue": "default"},
+    "apps.gateway.tasks.advance": {"queue": "control"},
+    "apps.gateway.tasks.deliver": {"queue": "default"},
+    "apps.gateway.tasks.clear": {"queue": "default"},
 }
 CELERY_BEAT_SCHEDULE = {
     "reconcile": {"task": "apps.operations.tasks.reconcile", "schedule": 5.0, "options": {"expires": 5}},
@@ -253,6 +258,9 @@ CELERY_BEAT_SCHEDULE = {
         "options": {"expires": 3600},
     },
     "settle_labels": {"task": "apps.labeling.tasks.settle", "schedule": 5.0, "options": {"expires": 5}},
+    "gateway_advance": {"task": "apps.gateway.tasks.advance", "schedule": 2.0, "options": {"expires": 2}},
+    "gateway_deliver": {"task": "apps.gateway.tasks.deliver", "schedule": 5.0, "options": {"expires": 5}},
+    "gateway_clear": {"task": "apps.gateway.tasks.clear", "schedule": 60.0, "options": {"expires": 60}},
 }
 
 LOGGING_CONFIG = None

@@ -27,6 +27,7 @@ from apps.datasets.services import (
     upload_begin,
     version_freeze_request,
 )
+from apps.gateway.services.served_models import model_alias_set
 from apps.labeling.models import Outcome, OutcomeState, Submission
 from apps.labeling.services.claiming import seats_claim
 from apps.labeling.services.guidelines import GuidelineText, guideline_create
@@ -102,6 +103,9 @@ def things(*, project: Project, people: Any) -> dict[str, Any]:
         "token": token,
         "api_key": key.pk,
         "operation": operation.pk,
+        "alias": model_alias_set(
+            workspace=workspace, name="gpt-4o-mini", base_model=world.tuned.base_model, by=people.lea
+        ).pk,
         "import": imported.pk,
         "upload": upload_begin(
             project=project, file_name="a.jsonl", size=5, modified="", actor=people.rob

@@ -58,6 +58,16 @@ def blob_complete(*, blob: Blob, read: Callable[[Iterator[bytes]], Iterator[byte
     return _close(blob, digest.hexdigest(), size)
 
 
+def blob_close(*, blob: Blob, sha256: str, size: int) -> Blob:
+    """Close a blob whose bytes are all there and were hashed as they came in. The same bytes are kept once."""
+    return _close(blob, sha256, size)
+
+
+def blob_drop(*, blob: Blob) -> None:
+    """Forget a blob whose bytes did not all come in."""
+    Blob.objects.filter(pk=blob.pk, sha256=None).delete()
+
+
 def _close(blob: Blob, sha256: str, size: int) -> Blob:
     try:
         with transaction.atomic():

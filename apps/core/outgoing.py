@@ -9,7 +9,7 @@ behind one there would be nothing to judge.
 import ipaddress
 import socket
 import ssl
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -105,6 +105,38 @@ def fetching(
         raise OutgoingError(f"{_host(url)} redirects more than {REDIRECTS} times.")
 
 
+def post(
+    url: str,
+    body: bytes,
+    *,
+    headers: Mapping[str, str],
+    allow_private: bool = False,
+    tls: ssl.SSLContext | None = None,
+) -> int:
+    """POST to `url` and tell the status of the answer, which is not read; redirects are not followed."""
+    place = checked_url(url, allow_private=allow_private)
+    with (
+        httpcore.ConnectionPool(
+            ssl_context=tls or ssl.create_default_context(),
+            network_backend=_CheckedConnections(allow_private),
+            retries=0,
+        ) as pool,
+        _errors(place),
+        pool.stream(
+            "POST",
+            place,
+            headers=[("User-Agent", "ftportal"), ("Accept", "*/*"), *headers.items()],
+            content=body,
+            extensions=_POST_TIMEOUTS,
+        ) as answer,
+    ):
+        return answer.status
+
+
+POST_SECONDS = 10.0
+_POST_TIMEOUTS = {
+    "timeout": {"connect": POST_SECONDS, "read": POST_SECONDS, "write": POST_SECONDS, "pool": 1.0}
+}
 _HEADERS = [("Accept", "*/*"), ("Accept-Encoding", "identity"), ("User-Agent", "ftportal")]
 _TIMEOUTS = {
     "timeout": {"connect": CONNECT_SECONDS, "read": READ_SECONDS, "write": READ_SECONDS, "pool": 1.0}

@@ -46,6 +46,8 @@ class RowMapping:
     """Of the preset `template`: texts with {{column}} in the place of a column's value."""
     split: str = ""
     """The column that names the split; empty: none does."""
+    into: str = ""
+    """The split that all rows go to, as where a file is known to be the validation data."""
 
     @cached_property
     def is_plain_chat(self) -> bool:
@@ -169,7 +171,7 @@ def split_named(name: str) -> str | None:
 def split_of(columns: Mapping[str, Any], mapping: RowMapping) -> str:
     """The split that the row names; empty without one. Raises for a name that means none."""
     if not mapping.split:
-        return ""
+        return mapping.into
     value = value_at(columns, mapping.split)
     if value is None or value == "":
         return ""

@@ -18,6 +18,7 @@ from apps.registry.models import BaseModel, ModelVersion
 class JobState(models.TextChoices):
     QUEUED = "queued", "Waiting"
     RUNNING = "running", "Training"
+    PAUSED = "paused", "Paused"
     SUCCEEDED = "succeeded", "Done"
     FAILED = "failed", "Failed"
     CANCELLED = "cancelled", "Cancelled"
@@ -33,13 +34,15 @@ class TrainingJob(TimeStampedModel):
 
     State = JobState
     ALLOWED: ClassVar = {
-        JobState.QUEUED: {JobState.RUNNING, JobState.CANCELLED, JobState.FAILED},
-        JobState.RUNNING: {JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED},
+        JobState.QUEUED: {JobState.RUNNING, JobState.PAUSED, JobState.CANCELLED, JobState.FAILED},
+        JobState.RUNNING: {JobState.SUCCEEDED, JobState.PAUSED, JobState.FAILED, JobState.CANCELLED},
+        JobState.PAUSED: {JobState.QUEUED, JobState.CANCELLED},
         JobState.SUCCEEDED: set(),
         JobState.FAILED: set(),
         JobState.CANCELLED: set(),
     }
     ACTIVE = (JobState.QUEUED, JobState.RUNNING)
+    OPEN = (*ACTIVE, JobState.PAUSED)
 
     project = models.ForeignKey(Project, models.PROTECT, related_name="training_jobs")
     number = models.PositiveIntegerField()
@@ -56,6 +59,10 @@ class TrainingJob(TimeStampedModel):
     state = models.CharField(max_length=10, choices=JobState.choices, default=JobState.QUEUED)
     created_by = models.ForeignKey(User, models.SET_NULL, null=True, related_name="+")
     cancelled_by = models.ForeignKey(User, models.SET_NULL, null=True, related_name="+")
+
+    pausing = models.BooleanField(default=False, help_text="It stops to be gone on with later.")
+    paused_at = models.DateTimeField(null=True)
+    pauses = models.PositiveIntegerField(default=0)
 
     phase = models.CharField(max_length=20, blank=True)
     phases = models.JSONField(default=list, help_text="[{phase, started (unix seconds)}]")
@@ -117,6 +124,10 @@ class TrainingJob(TimeStampedModel):
         return self.state in self.ACTIVE
 
     @property
+    def has_ended(self) -> bool:
+        return self.state not in self.OPEN
+
+    @property
     def hyperparameters(self) -> dict[str, Any]:
         values: dict[str, Any] = self.configuration.get("hyperparameters", {})
         return values
@@ -126,7 +137,7 @@ class TrainingJob(TimeStampedModel):
         """How long it runs, or ran; None before it started."""
         if self.started_at is None:
             return None
-        return ((self.finished_at or timezone.now()) - self.started_at).total_seconds()
+        return ((self.finished_at or self.paused_at or timezone.now()) - self.started_at).total_seconds()
 
 
 class PointKind(models.TextChoices):
@@ -163,6 +174,9 @@ class Checkpoint(models.Model):
     job = models.ForeignKey(TrainingJob, models.CASCADE, related_name="checkpoints")
     step = models.IntegerField()
     path = models.CharField(max_length=300, help_text="In the job's directory, while it is kept.")
+    artifact = models.ForeignKey(
+        Blob, models.PROTECT, null=True, related_name="+", help_text="Its weights, once the job succeeded."
+    )
     validation_loss = models.FloatField(null=True)
     is_best = models.BooleanField(default=False)
     created_at = models.DateTimeField(auto_now_add=True)

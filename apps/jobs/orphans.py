@@ -32,7 +32,7 @@ def orphans_stop() -> int:
         return 0
     ids = [int(path.name) for path in root.iterdir() if path.name.isdecimal() and path.is_dir()]
     active = set(
-        TrainingJob.objects.filter(pk__in=ids, state__in=TrainingJob.ACTIVE).values_list("pk", flat=True)
+        TrainingJob.objects.filter(pk__in=ids, state__in=TrainingJob.OPEN).values_list("pk", flat=True)
     )
     return sum(directory_clear(job_id) for job_id in ids if job_id not in active)
 

@@ -149,11 +149,66 @@ def job_operation(job: TrainingJob) -> Operation | None:
 def job_cancel(*, job: TrainingJob, by: User) -> None:
     """Ask the training to stop. It ends within seconds and keeps its last checkpoint."""
     with transaction.atomic():
-        operation = job_operation(job)
-        if operation is None or not operation.is_active:
-            raise ConflictError(f"“{job.name}” has ended already: {job.get_state_display().lower()}.")
-        TrainingJob.objects.filter(pk=job.pk, cancelled_by=None).update(cancelled_by=by)
+        locked = TrainingJob.objects.select_for_update(of=("self",)).get(pk=job.pk)
+        if locked.state == JobState.PAUSED:
+            _end_paused(locked, by)
+            return
+        operation = _running_operation(locked)
+        TrainingJob.objects.filter(pk=job.pk, cancelled_by=None).update(cancelled_by=by, pausing=False)
     operation_cancel(operation=operation, by=by)
+
+
+def _running_operation(job: TrainingJob) -> Operation:
+    operation = job_operation(job)
+    if operation is None or not operation.is_active:
+        raise ConflictError(f"“{job.name}” has ended already: {job.get_state_display().lower()}.")
+    return operation
+
+
+def _end_paused(job: TrainingJob, by: User) -> None:
+    transition(job, JobState.CANCELLED, finished_at=timezone.now(), cancelled_by=by, paused_at=None)
+    record(
+        workspace=job.project.workspace,
+        actor=by,
+        action="job.cancelled",
+        target=job,
+        data={"step": job.step, "reason": ""},
+    )
+
+
+def job_pause(*, job: TrainingJob, by: User) -> None:
+    """Let the training save where it stands and stop; it can go on from there, on the machine that has it."""
+    with transaction.atomic():
+        locked = TrainingJob.objects.select_for_update(of=("self",)).get(pk=job.pk)
+        if locked.state == JobState.PAUSED:
+            raise ConflictError(f"“{job.name}” is paused already.")
+        operation = _running_operation(locked)
+        if operation.cancel_requested_at is not None:
+            raise ConflictError(f"“{job.name}” is stopping already.")
+        TrainingJob.objects.filter(pk=job.pk).update(pausing=True)
+    operation_cancel(operation=operation, by=by)
+
+
+def job_resume(*, job: TrainingJob, by: User) -> None:
+    """Queue a paused job again; its trainer goes on from the last checkpoint."""
+    with transaction.atomic():
+        locked = (
+            TrainingJob.objects.select_for_update(of=("self",))
+            .select_related("project__workspace")
+            .get(pk=job.pk)
+        )
+        if locked.state != JobState.PAUSED:
+            raise ConflictError(f"“{job.name}” is not paused: {job.get_state_display().lower()}.")
+        transition(locked, JobState.QUEUED, paused_at=None)
+        operation_start(
+            workspace=locked.project.workspace,
+            kind=KIND,
+            subject=locked,
+            title=f"Train {locked.name}",
+            actor=by,
+            url=locked.get_absolute_url(),
+        )
+        record(workspace=locked.project.workspace, actor=by, action="job.resumed", target=locked)
 
 
 def job_stop(*, operation: Operation) -> None:
@@ -166,8 +221,19 @@ def job_stop(*, operation: Operation) -> None:
     if not job.is_active:
         return
     cancelled = operation.state == OperationState.CANCELLED
+    if cancelled and job.pausing:
+        now = timezone.now()
+        transition(job, JobState.PAUSED, pausing=False, paused_at=now, pauses=models.F("pauses") + 1)
+        record(
+            workspace=job.project.workspace,
+            actor=None,
+            action="job.paused",
+            target=job,
+            data={"step": job.step},
+        )
+        return
     state = JobState.CANCELLED if cancelled else JobState.FAILED
-    transition(job, state, finished_at=timezone.now(), error=operation.error)
+    transition(job, state, finished_at=timezone.now(), error=operation.error, pausing=False)
     record(
         workspace=job.project.workspace,
         actor=job.cancelled_by if cancelled else None,
@@ -183,7 +249,7 @@ def job_stop(*, operation: Operation) -> None:
 def job_mark_running(*, job: TrainingJob) -> None:
     """No effect when an earlier supervisor has marked it."""
     if job.state == JobState.QUEUED:
-        transition(job, JobState.RUNNING, started_at=timezone.now())
+        transition(job, JobState.RUNNING, started_at=job.started_at or timezone.now())
 
 
 def job_progress_reset(*, job: TrainingJob) -> None:
@@ -226,6 +292,10 @@ def job_checkpoint_keep(*, job: TrainingJob, artifact: Blob) -> None:
     TrainingJob.objects.filter(pk=job.pk).update(last_checkpoint=artifact, updated_at=timezone.now())
 
 
+def job_checkpoint_store(*, checkpoint: Checkpoint, artifact: Blob) -> None:
+    Checkpoint.objects.filter(pk=checkpoint.pk).update(artifact=artifact)
+
+
 def job_succeed(*, job: TrainingJob, result: TrainingResult, artifact: Blob) -> None:
     """Register the model and end the job, in one transaction. StaleStateError when another process was first."""
     with transaction.atomic():
@@ -257,7 +327,7 @@ def job_succeed(*, job: TrainingJob, result: TrainingResult, artifact: Blob) -> 
 
 def _measured_rate(job: TrainingJob) -> float | None:
     """Tokens a second from the first training step to the last, validation included; only of an unbroken run."""
-    if job.restarts or job.rewinds:
+    if job.restarts or job.rewinds or job.pauses:
         return None
     last = MetricPoint.objects.filter(job=job, tokens__isnull=False, seconds__gt=0).order_by("-seq").first()
     if last is None or not last.tokens or not last.seconds:

@@ -85,7 +85,8 @@ def job_standing(job: TrainingJob, operation: Operation | None, *, now: float | 
 
 def _phases(job: TrainingJob, now: float) -> list[PhaseDuration]:
     """Each phase once, with the sum of its durations: a restarted trainer goes through them again."""
-    end = job.finished_at.timestamp() if job.finished_at else now
+    ended = job.finished_at or job.paused_at
+    end = ended.timestamp() if ended else now
     seconds: dict[str, float] = {}
     starts = [entry["started"] for entry in job.phases]
     for entry, until in zip(job.phases, [*starts[1:], end], strict=False):
@@ -117,7 +118,7 @@ def _message(job: TrainingJob, operation: Operation | None) -> str:
     if not job.is_active:
         return ""
     if operation is not None and operation.cancel_requested_at is not None:
-        return "Cancelling: the trainer saves where it stands"
+        return f"{'Pausing' if job.pausing else 'Cancelling'}: the trainer saves where it stands"
     if operation is not None and operation.message:
         return operation.message
     return PHASE_LABELS.get(job.phase, "Waiting for a worker")

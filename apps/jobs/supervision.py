@@ -21,10 +21,11 @@ from apps.core.formatting import format_duration
 from apps.jobs.directories import job_directory, local_trainer, pack_model
 from apps.jobs.ingest import events_ingest
 from apps.jobs.job_files import data_files_write, training_request
-from apps.jobs.models import TrainingJob
+from apps.jobs.models import Method, TrainingJob
 from apps.jobs.orphans import log_keep
 from apps.jobs.services import (
     job_checkpoint_keep,
+    job_checkpoint_store,
     job_log_note,
     job_mark_running,
     job_progress_reset,
@@ -226,11 +227,23 @@ class Supervisor:
         packed = self._directory / "result.tar"
         pack_model(result.path, packed)
         artifact = _store(packed)
+        self._keep_checkpoints()
         self._note_log(force=True)
         log_keep(self._job)
         self._job.refresh_from_db()
         job_succeed(job=self._job, result=result, artifact=artifact)
         shutil.rmtree(self._directory, ignore_errors=True)
+
+    def _keep_checkpoints(self) -> None:
+        """Adapters are small, so those of the checkpoints that are still there are kept; whole models are not."""
+        if self._job.method != Method.LORA:
+            return
+        for checkpoint in self._job.checkpoints.order_by("step"):
+            directory = self._directory / checkpoint.path
+            if directory.is_dir():
+                packed = self._directory / "checkpoint.tar"
+                pack_model(directory, packed)
+                job_checkpoint_store(checkpoint=checkpoint, artifact=_store(packed))
 
     def _end_cancelled(self) -> None:
         """Let the trainer save where it stands, then keep that."""

@@ -21,7 +21,7 @@ def stopped(operation: Operation) -> None:
 
 
 def directory_clear_if_ended(job_id: int) -> None:
-    if not TrainingJob.objects.filter(pk=job_id, state__in=TrainingJob.ACTIVE).exists():
+    if not TrainingJob.objects.filter(pk=job_id, state__in=TrainingJob.OPEN).exists():
         directory_clear(job_id)
 
 

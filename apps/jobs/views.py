@@ -18,7 +18,7 @@ from apps.jobs.job_files import replay_file
 from apps.jobs.models import TrainingJob
 from apps.jobs.replay import available_rows
 from apps.jobs.selectors import job_details, jobs_of_project, trainable_versions
-from apps.jobs.services import job_cancel, job_operation, job_start
+from apps.jobs.services import job_cancel, job_operation, job_pause, job_resume, job_start
 from apps.jobs.standing import differing_hyperparameters, job_standing
 from apps.projects.access import ProjectRequest, project_view
 from apps.registry.services import base_model_ensure
@@ -177,6 +177,20 @@ def detail(request: ProjectRequest, pk: int) -> HttpResponse:
 def cancel(request: ProjectRequest, pk: int) -> HttpResponse:
     job = _job(request, pk)
     job_cancel(job=job, by=request.user)
+    return redirect(job)
+
+
+@project_view(Permission.TRAIN, methods=("POST",))
+def pause(request: ProjectRequest, pk: int) -> HttpResponse:
+    job = _job(request, pk)
+    job_pause(job=job, by=request.user)
+    return redirect(job)
+
+
+@project_view(Permission.TRAIN, methods=("POST",))
+def resume(request: ProjectRequest, pk: int) -> HttpResponse:
+    job = _job(request, pk)
+    job_resume(job=job, by=request.user)
     return redirect(job)
 
 

@@ -86,7 +86,11 @@ def _account_pages(request: HttpRequest) -> list[dict[str, str]]:
 
 def _workspace_pages(request: HttpRequest) -> list[dict[str, Any]]:
     workspace, membership = request.workspace, request.membership  # type: ignore[attr-defined]
-    pages = [("Background work", "operations:list", "activity"), ("Members", "workspace:members", "users")]
+    pages = [
+        ("Background work", "operations:list", "activity"),
+        ("Members", "workspace:members", "users"),
+        ("API", "gateway:api", "api"),
+    ]
     if membership.allows(Permission.MANAGE_KEYS):
         pages.append(("API keys", "workspace:api_keys", "key"))
     if membership.allows(Permission.VIEW_AUDIT):

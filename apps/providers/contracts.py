@@ -6,7 +6,7 @@ database: the handle of a submitted job and the cursor of its events. So any pro
 another one stopped.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
@@ -260,6 +260,10 @@ class ChatRequest:
     top_p: float = 1.0
     seed: int | None = None
     stop: tuple[str, ...] = ()
+    frequency_penalty: float = 0.0
+    presence_penalty: float = 0.0
+    top_chances: int | None = None
+    """How many likely candidates are told for every token; None: no chances are told."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -283,6 +287,29 @@ class ChatReply:
     compute: float | None = None
     queue: float | None = None
     raw: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChatPiece:
+    """What a streamed answer has grown by; `reply` comes once, with the last piece."""
+
+    text: str = ""
+    chances: Sequence[Mapping[str, Any]] = ()
+    """A token each: {chosen: {text, logarithm}, top: [{text, logarithm}]}."""
+    reply: ChatReply | None = None
+
+
+class StreamingInference(Protocol):
+    """Answers chats without blocking the event loop that it is used in."""
+
+    async def chat(self, request: ChatRequest) -> ChatReply:
+        """Answer one conversation; raises ProviderError. A cancelled task ends the computation, too."""
+
+    def stream(self, request: ChatRequest) -> AsyncIterator[ChatPiece]:
+        """The answer as it grows; raises ProviderError, at the latest with the first piece if it can be known then."""
+
+    async def close(self) -> None:
+        """End the connections it holds open."""
 
 
 @runtime_checkable

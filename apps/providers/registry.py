@@ -3,7 +3,12 @@
 from importlib import import_module
 from typing import Any
 
-from apps.providers.contracts import InferenceProvider, ProviderRejectedError, TrainingProvider
+from apps.providers.contracts import (
+    InferenceProvider,
+    ProviderRejectedError,
+    StreamingInference,
+    TrainingProvider,
+)
 
 PROVIDERS: dict[str, str] = {
     "local": "apps.providers.adapters.local.adapter:LocalProvider",
@@ -37,3 +42,14 @@ def inference_provider(name: str, **options: Any) -> InferenceProvider:
     if not isinstance(provider, InferenceProvider):
         raise ProviderRejectedError(f"The provider “{name}” does not answer chats.", code="no_inference")
     return provider
+
+
+def streaming_inference(name: str, **options: Any) -> StreamingInference:
+    """The provider's answers for an event loop; ProviderRejectedError where it has none."""
+    make = getattr(provider_class(name), "streaming", None)
+    if make is None:
+        raise ProviderRejectedError(
+            f"Models of the provider “{name}” can't be asked over this API.", code="no_streaming"
+        )
+    made: StreamingInference = make(**options)
+    return made

@@ -6,12 +6,13 @@ from typing import Any
 
 from django.conf import settings
 
+from apps.artifacts.models import Blob
 from apps.artifacts.storage import blob_open
 from apps.core.bundled_model import model_location
 from apps.core.errors import PortalError
-from apps.providers.contracts import ChatRequest, InferenceProvider, ModelReference
-from apps.providers.registry import inference_provider
-from apps.registry.models import ModelKind, Variant
+from apps.providers.contracts import ChatRequest, InferenceProvider, ModelReference, StreamingInference
+from apps.providers.registry import inference_provider, streaming_inference
+from apps.registry.models import BaseModel, ModelKind, ModelVersion, Variant
 
 
 class ModelMissingError(PortalError):
@@ -33,15 +34,23 @@ def variant_provider(variant: Variant) -> InferenceProvider:
 
 def provider_for(name: str) -> InferenceProvider:
     """An inference provider with the address that the operator configured for it."""
+    return _provider(name, **_options(name))
+
+
+def streaming_for(name: str) -> StreamingInference:
+    """The same provider for an event loop; a new one, which belongs to that loop."""
+    return streaming_inference(name, **_options(name))
+
+
+def _options(name: str) -> dict[str, Any]:
     if name != "local":
-        return _provider(name)
+        return {}
     url = settings.FTPORTAL_INFERENCE_URL
-    return _provider(
-        name,
-        inference_url=url,
-        inference_socket=None if url else settings.FTPORTAL_INFERENCE_SOCKET,
-        inference_token=settings.FTPORTAL_INFERENCE_TOKEN,
-    )
+    return {
+        "inference_url": url,
+        "inference_socket": None if url else settings.FTPORTAL_INFERENCE_SOCKET,
+        "inference_token": settings.FTPORTAL_INFERENCE_TOKEN,
+    }
 
 
 @lru_cache(maxsize=8)
@@ -52,19 +61,26 @@ def _provider(name: str, **options: Any) -> InferenceProvider:
 
 def model_reference(variant: Variant) -> ModelReference:
     """Which weights answer, as providers name them."""
-    base, version = variant.base_model, variant.model_version
+    return reference_of(variant.base_model, variant.model_version)
+
+
+def reference_of(
+    base: BaseModel, version: ModelVersion | None, *, checkpoint: Blob | None = None
+) -> ModelReference:
+    """A base model, a version trained from it, or a checkpoint on the way to that version."""
     location, revision = model_location(base.reference), base.revision or None
     if version is None:
         return ModelReference(kind="base", base=location, base_revision=revision)
     if version.provider_model:
         return ModelReference(provider_model=version.provider_model)
-    if version.artifact is None or version.artifact.sha256 is None:
+    weights = checkpoint or version.artifact
+    if weights is None or weights.sha256 is None:
         raise ModelMissingError(f"The weights of {version.name} are missing, so it cannot be asked.")
     return ModelReference(
         kind="adapter" if version.kind == ModelKind.ADAPTER else "full",
         base=location,
         base_revision=revision,
-        artifact_sha256=version.artifact.sha256,
+        artifact_sha256=weights.sha256,
     )
 
 

@@ -63,6 +63,7 @@ def addresses(
         "projects": workspace,
         "members": f"{workspace}settings/members/",
         "api keys": f"{workspace}settings/keys/",
+        "api": f"{workspace}settings/api/",
         "audit": f"{workspace}settings/audit/",
         "background work": f"{workspace}operations/",
         "account": "/account/",
@@ -90,8 +91,8 @@ def addresses(
 
 
 PAGES = [
-    "projects", "members", "api keys", "audit", "background work", "account", "overview", "settings", "data", "upload",
-    "import", "rows", "row", "freeze", "version", "version rows", "jobs", "new job", "job", "models", "model",
+    "projects", "members", "api keys", "api", "audit", "background work", "account", "overview", "settings", "data",
+    "upload", "import", "rows", "row", "freeze", "version", "version rows", "jobs", "new job", "job", "models", "model",
     "comparisons", "new comparison", "comparison", "item", "provenance", "suite",
 ]  # fmt: skip
 

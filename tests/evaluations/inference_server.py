@@ -18,6 +18,7 @@ def say(text: str, finish_reason: str = "stop") -> Reply:
         "completion_tokens": 5,
         "seconds": 0.001,
         "queue_seconds": 0.0,
+        "chances": [],
     }
 
 
@@ -81,7 +82,21 @@ class InferenceServer:
                 with outer._lock:
                     outer.asked[key] += 1
                     outer.bodies.append(body)
-                self._send(*outer.script(body))
+                status, reply = outer.script(body)
+                if body.get("stream") and status == 200:
+                    self._stream(reply)
+                else:
+                    self._send(status, reply)
+
+            def _stream(self, reply: dict[str, Any]) -> None:
+                """As the program does it: a JSON line for every piece, then one with the whole reply."""
+                pieces = re.findall(r"\S+\s*|\s+", reply["text"])
+                lines = [{"piece": {"text": piece, "chances": []}} for piece in pieces] + [{"reply": reply}]
+                content = b"".join(json.dumps(line).encode() + b"\n" for line in lines)
+                self.send_response(200)
+                self.send_header("Content-Length", str(len(content)))
+                self.end_headers()
+                self.wfile.write(content)
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True

@@ -14,11 +14,12 @@ from django.utils import timezone
 
 from apps.artifacts.storage import blob_read
 from apps.audit.models import AuditEvent
+from apps.core.errors import ConflictError
 from apps.jobs import supervision
 from apps.jobs.directories import job_directory
 from apps.jobs.models import JobState, PointKind
 from apps.jobs.orphans import orphans_stop
-from apps.jobs.services import job_cancel
+from apps.jobs.services import job_cancel, job_pause, job_resume
 from apps.operations.models import Operation, OperationState
 from apps.operations.services import operation_run, operations_reconcile
 from tests.jobs.conftest import LONG_RUN, SHORT_RUN, operation_of
@@ -267,3 +268,64 @@ def test_a_lost_directory_starts_the_training_anew(start):
     assert job.state == JobState.SUCCEEDED, job.error
     assert steps_of(job) == list(range(1, 13))
     assert job.best_step in (4, 8, 12)
+
+
+def test_a_paused_job_goes_on_from_its_checkpoint(start, people):
+    job = start(**LONG_RUN)
+    thread = in_background(job)
+    wait_until(lambda: reached(job, 25), "step 25")
+    job_pause(job=job, by=people.lea)
+    thread.join(timeout=90)
+    job.refresh_from_db()
+    assert (job.state, job.pausing, job.pauses) == (JobState.PAUSED, False, 1), job.error
+    assert trainer_pid(job) is None
+    stopped_at = job.checkpoints.order_by("-step").first().step
+    assert orphans_stop() == 0
+    assert job_directory(job.pk).exists(), "what it goes on from is kept"
+
+    job_resume(job=job, by=people.lea)
+    job.refresh_from_db()
+    assert (job.state, job.paused_at) == (JobState.QUEUED, None)
+    thread = in_background(job)
+    wait_until(lambda: reached(job, stopped_at + 5), "going on")
+
+    assert job.plan["resumed_from_step"] == stopped_at
+    assert steps_of(job) == list(range(1, max(steps_of(job)) + 1))
+    job_cancel(job=job, by=people.lea)
+    thread.join(timeout=90)
+    job.refresh_from_db()
+    assert job.state == JobState.CANCELLED
+    actions = list(
+        AuditEvent.objects.filter(target_type="jobs.trainingjob")
+        .order_by("pk")
+        .values_list("action", flat=True)
+    )
+    assert actions == ["job.started", "job.paused", "job.resumed", "job.cancelled"]
+
+
+def test_a_paused_job_can_be_cancelled(start, people):
+    job = start(**SHORT_RUN)
+    job_pause(job=job, by=people.lea)
+    job.refresh_from_db()
+    assert job.state == JobState.PAUSED, "it had not begun"
+
+    job_cancel(job=job, by=people.lea)
+
+    job.refresh_from_db()
+    assert (job.state, job.cancelled_by) == (JobState.CANCELLED, people.lea)
+    with pytest.raises(ConflictError):
+        job_resume(job=job, by=people.lea)
+
+
+def test_the_adapters_of_the_kept_checkpoints_are_stored(start):
+    job = start(**SHORT_RUN)
+    run(job)
+
+    kept = {each.step: each.artifact for each in job.checkpoints.all() if each.artifact is not None}
+
+    # Validated every 4 of 12 steps, and the last three checkpoints are kept.
+    assert set(kept) == {4, 8, 12}
+    for artifact in kept.values():
+        assert {"adapter_config.json", "adapter_model.safetensors"} <= names_in(artifact)
+        assert not any(name.startswith("optimizer") for name in names_in(artifact))
+    assert len({artifact.sha256 for artifact in kept.values()}) == 3

@@ -15,6 +15,7 @@ from apps.providers.adapters.local.client import InferenceClient
 from apps.providers.adapters.local.estimate import estimate_run
 from apps.providers.adapters.local.jobdir import FINAL_TYPES, log_tail, read_events
 from apps.providers.adapters.local.packing import pack_directory
+from apps.providers.adapters.local.streaming_client import StreamingInferenceClient
 from apps.providers.contracts import (
     ChatReply,
     ChatRequest,
@@ -214,6 +215,19 @@ class LocalProvider:
 
     def chat(self, request: ChatRequest) -> ChatReply:
         return self._inference().chat(request)
+
+    @classmethod
+    def streaming(
+        cls,
+        *,
+        inference_socket: Path | None = None,
+        inference_url: str | None = None,
+        inference_token: str | None = None,
+    ) -> StreamingInferenceClient:
+        """The same answers inside an event loop."""
+        return StreamingInferenceClient(
+            socket=inference_socket, url=inference_url, token=inference_token or None
+        )
 
     def health(self) -> dict[str, Any]:
         return self._inference().health()

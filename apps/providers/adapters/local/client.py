@@ -1,5 +1,6 @@
 """HTTP client of the inference program, over a unix socket or TCP. Thread-safe."""
 
+import json
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -67,15 +68,7 @@ class InferenceClient:
         """Answer one conversation; raises ProviderError."""
         started = time.perf_counter()
         body = self._request("POST", "/chat", json=chat_payload(request)).json()
-        return ChatReply(
-            text=body["text"],
-            finish_reason=body["finish_reason"],
-            usage=Usage(prompt_tokens=body["prompt_tokens"], completion_tokens=body["completion_tokens"]),
-            latency=time.perf_counter() - started,
-            compute=body["seconds"],
-            queue=body["queue_seconds"],
-            raw=body,
-        )
+        return chat_reply(body, latency=time.perf_counter() - started)
 
     def _request(self, method: str, path: str, **options: Any) -> httpx.Response:
         response = self._send(method, path, **options)
@@ -112,7 +105,22 @@ def chat_payload(request: ChatRequest) -> dict[str, Any]:
         "top_p": request.top_p,
         "seed": request.seed,
         "stop": list(request.stop),
+        "frequency_penalty": request.frequency_penalty,
+        "presence_penalty": request.presence_penalty,
+        "top_chances": request.top_chances,
     }
+
+
+def chat_reply(body: dict[str, Any], *, latency: float) -> ChatReply:
+    return ChatReply(
+        text=body["text"],
+        finish_reason=body["finish_reason"],
+        usage=Usage(prompt_tokens=body["prompt_tokens"], completion_tokens=body["completion_tokens"]),
+        latency=latency,
+        compute=body["seconds"],
+        queue=body["queue_seconds"],
+        raw=body,
+    )
 
 
 def _chunks(stream: BinaryIO) -> Iterator[bytes]:
@@ -121,15 +129,18 @@ def _chunks(stream: BinaryIO) -> Iterator[bytes]:
 
 
 def _error(response: httpx.Response) -> ProviderError:
+    return reply_error(response.status_code, response.content)
+
+
+def reply_error(status: int, content: bytes) -> ProviderError:
+    """What the program means with an answer that is none."""
+    raw: dict[str, Any]
     try:
-        raw = response.json()
+        raw = json.loads(content)
         code, message = raw["error"]["code"], raw["error"]["message"]
     except (ValueError, KeyError, TypeError):
-        raw = {"status": response.status_code, "body": response.text[:2000]}
-        code, message = (
-            "bad_reply",
-            f"The local inference program answered with HTTP status {response.status_code}.",
-        )
-    if response.status_code in (429, 503):
+        raw = {"status": status, "body": content[:2000].decode(errors="replace")}
+        code, message = "bad_reply", f"The local inference program answered with HTTP status {status}."
+    if status in (429, 503):
         return ProviderUnavailableError(message, code=code, raw=raw)
     return ProviderRejectedError(message, code=code, raw=raw)

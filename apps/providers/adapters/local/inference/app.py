@@ -2,7 +2,8 @@
 
 import asyncio
 import hmac
-from typing import Annotated, Any, Literal
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
 import psutil
@@ -10,12 +11,15 @@ from msgspec import Meta
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from apps.providers.adapters.local.inference.errors import InferenceError
-from apps.providers.adapters.local.inference.scheduler import Scheduler, Waiting, Work
+from apps.providers.adapters.local.inference.scheduler import Reply, Scheduler, Waiting, Work
 from apps.providers.adapters.local.inference.store import ModelStore
+
+if TYPE_CHECKING:
+    from apps.providers.adapters.local.inference.generation import Piece
 
 MAX_CHAT_BYTES = 8 * 1024 * 1024
 DISCONNECT_CHECK_SECONDS = 2.0
@@ -32,6 +36,10 @@ class ChatBody(msgspec.Struct, kw_only=True):
     top_p: Annotated[float, Meta(gt=0, le=1)] = 1.0
     seed: Annotated[int, Meta(ge=0, le=2**63 - 1)] | None = None
     stop: Annotated[list[str], Meta(max_length=16)] = []
+    frequency_penalty: Annotated[float, Meta(ge=-2, le=2)] = 0.0
+    presence_penalty: Annotated[float, Meta(ge=-2, le=2)] = 0.0
+    top_chances: Annotated[int, Meta(ge=0, le=20)] | None = None
+    stream: bool = False
 
 
 class InferenceApp:
@@ -83,14 +91,19 @@ class InferenceApp:
                 base=body.base,
                 revision=body.base_revision,
                 sha256=body.model,
-                temperature=body.temperature,
-                top_p=body.top_p,
             ),
             messages=body.messages,
             max_tokens=body.max_tokens,
             seed=body.seed,
             stop=tuple(stop for stop in body.stop if stop),
+            temperature=body.temperature,
+            top_p=body.top_p,
+            frequency_penalty=body.frequency_penalty,
+            presence_penalty=body.presence_penalty,
+            top_chances=body.top_chances,
         )
+        if body.stream:
+            return await self._stream(waiting)
         self._scheduler.submit(waiting)
         future = asyncio.wrap_future(waiting.future)
         while not (await asyncio.wait([future], timeout=DISCONNECT_CHECK_SECONDS))[0]:
@@ -100,12 +113,48 @@ class InferenceApp:
                 return Response(status_code=499)
         return _json(200, future.result())
 
+    async def _stream(self, waiting: Waiting) -> Response:
+        """One JSON line for every piece, then one with the whole reply; what is wrong at the start has a status."""
+        loop = asyncio.get_running_loop()
+        pieces: asyncio.Queue[Piece | None] = asyncio.Queue()
+
+        def tell(piece: "Piece") -> None:
+            loop.call_soon_threadsafe(pieces.put_nowait, piece)
+
+        waiting.tell = tell
+        self._scheduler.submit(waiting)
+        future = asyncio.wrap_future(waiting.future)
+        future.add_done_callback(lambda _: pieces.put_nowait(None))
+        try:
+            first = await pieces.get()
+        except asyncio.CancelledError:
+            future.cancel()
+            raise
+        if first is None:
+            future.result()  # raises what went wrong
+        return StreamingResponse(_lines(first, pieces, future), media_type="application/x-ndjson")
+
     def _authorise(self, request: Request) -> None:
         if self._token is None:
             return
         given = request.headers.get("authorization", "")
         if not hmac.compare_digest(given.encode(), f"Bearer {self._token}".encode()):
             raise InferenceError(401, "unauthorised", "The token is missing or wrong.")
+
+
+async def _lines(
+    piece: "Piece | None", pieces: "asyncio.Queue[Piece | None]", future: "asyncio.Future[Reply]"
+) -> AsyncIterator[bytes]:
+    try:
+        while piece is not None:
+            yield msgspec.json.encode({"piece": piece}) + b"\n"
+            piece = await pieces.get()
+        try:
+            yield msgspec.json.encode({"reply": future.result()}) + b"\n"
+        except InferenceError as error:
+            yield msgspec.json.encode({"error": {"code": error.code, "message": error.message}}) + b"\n"
+    finally:
+        future.cancel()  # without effect on an answer that is complete
 
 
 def _json(status: int, body: Any) -> Response:

@@ -5,7 +5,7 @@ does not depend on the other rows beyond the rounding of floating-point sums.
 """
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -19,26 +19,35 @@ from apps.providers.adapters.local.inference.cache import (
     is_plain,
     new_cache,
 )
+from apps.providers.adapters.local.inference.choosing import Sampling, TokenChance, chances, choose
 from apps.providers.adapters.local.inference.errors import InferenceError
+from apps.providers.adapters.local.inference.spelling import Spelling, before_stop
 
 # Shorter shared beginnings are not worth a forward pass of their own.
 MIN_SHARED = 16
 
 
 @dataclass(frozen=True)
-class Sampling:
-    """Temperature 0 is greedy. Requests are only batched with others of the same sampling."""
+class Piece:
+    """What a streamed answer has grown by."""
 
-    temperature: float = 0.0
-    top_p: float = 1.0
+    text: str
+    chances: tuple[TokenChance, ...] = ()
 
 
 @dataclass(frozen=True)
 class Prompt:
+    """`tell` hears the text as it grows; once `gone` is true nobody wants the rest."""
+
     ids: tuple[int, ...]
     max_tokens: int
     seed: int | None = None
     stop: tuple[str, ...] = ()
+    sampling: Sampling = field(default_factory=Sampling)
+    top_chances: int | None = None
+    """How many other candidates of every token are told with their chances; None: no chances at all."""
+    tell: Callable[[Piece], None] | None = None
+    gone: Callable[[], bool] | None = None
 
 
 @dataclass(frozen=True)
@@ -46,6 +55,7 @@ class Answer:
     text: str
     finish_reason: Literal["stop", "length"]
     completion_tokens: int
+    chances: tuple[TokenChance, ...] = ()
 
 
 @dataclass
@@ -55,7 +65,11 @@ class _Row:
     index: int
     prompt: Prompt
     random: torch.Generator | None
+    spelling: Spelling
     ids: list[int] = field(default_factory=list)
+    chances: list[TokenChance] = field(default_factory=list)
+    told: int = 0
+    chances_told: int = 0
     last: int = 0
     finish_reason: Literal["stop", "length"] | None = None
     text: str | None = None
@@ -98,8 +112,11 @@ class Generator:
         self._prefixes.clear()
 
     @torch.inference_mode()  # type: ignore[untyped-decorator]
-    def generate(self, prompts: Sequence[Prompt], sampling: Sampling) -> list[Answer]:
-        rows = [_Row(index, prompt, self._random(prompt, sampling)) for index, prompt in enumerate(prompts)]
+    def generate(self, prompts: Sequence[Prompt]) -> list[Answer]:
+        rows = [
+            _Row(index, prompt, self._random(prompt), Spelling(self._decode))
+            for index, prompt in enumerate(prompts)
+        ]
         cache, shared = self._start(prompts)
         width = max(len(prompt.ids) for prompt in prompts) - shared
         inputs = torch.zeros((len(rows), width), dtype=torch.long)
@@ -113,7 +130,7 @@ class Generator:
         finished: list[_Row] = []
         while True:
             logits = self._forward(inputs, mask, cache)
-            self._extend(rows, self._choose(logits, rows, sampling).tolist())
+            self._extend(rows, logits, self._choose(logits, rows).tolist())
             active = [position for position, row in enumerate(rows) if row.finish_reason is None]
             if not active:
                 finished += rows
@@ -178,30 +195,47 @@ class Generator:
         self._prefixes.put(ids, computed)
         return computed
 
-    def _choose(self, logits: torch.Tensor, rows: list[_Row], sampling: Sampling) -> torch.Tensor:
-        if sampling.temperature == 0:
+    def _choose(self, logits: torch.Tensor, rows: list[_Row]) -> torch.Tensor:
+        if all(row.prompt.sampling.is_greedy for row in rows):
             return logits.argmax(-1)
-        probabilities = torch.softmax(logits.float() / sampling.temperature, -1).cpu()
-        if sampling.top_p < 1:
-            probabilities = _keep_top(probabilities, sampling.top_p)
-        drawn = [
-            torch.multinomial(probabilities[position], 1, generator=row.random)
+        chosen = [
+            choose(logits[position], row.prompt.sampling, row.ids, row.random)
             for position, row in enumerate(rows)
         ]
-        return torch.cat(drawn)
+        return torch.cat(chosen)
 
-    def _extend(self, rows: list[_Row], chosen: list[int]) -> None:
-        for row, token in zip(rows, chosen, strict=True):
+    def _extend(self, rows: list[_Row], logits: torch.Tensor, chosen: list[int]) -> None:
+        for position, (row, token) in enumerate(zip(rows, chosen, strict=True)):
             row.last = token
             if row.finish_reason is not None:
                 continue
+            if row.prompt.gone is not None and row.prompt.gone():
+                row.finish_reason, row.text = "stop", ""
+                continue
             row.ids.append(token)
+            if row.prompt.top_chances is not None and token not in self._stop_ids:
+                row.chances.append(chances(logits[position], token, row.prompt.top_chances, self._decode))
             if token in self._stop_ids:
                 row.finish_reason, row.text = "stop", self._decode(row.ids[:-1])
             elif row.prompt.stop and (cut := self._stopped_at(row)) is not None:
                 row.finish_reason, row.text = "stop", cut
             elif len(row.ids) >= row.prompt.max_tokens:
                 row.finish_reason, row.text = "length", self._decode(row.ids)
+            if row.prompt.tell is not None:
+                self._tell(row, row.prompt.tell)
+
+    def _tell(self, row: _Row, tell: Callable[[Piece], None]) -> None:
+        """Hand on what is certain by now: no half character, and nothing that may turn out to be a stop string."""
+        if row.text is None:
+            text = row.spelling.add(row.last)
+            end = before_stop(text, row.prompt.stop)
+        else:
+            text, end = row.text, len(row.text)
+        news = text[row.told : end]
+        chances_since = tuple(row.chances[row.chances_told :])
+        if news:
+            row.told, row.chances_told = end, len(row.chances)
+            tell(Piece(news, chances_since))
 
     def _stopped_at(self, row: _Row) -> str | None:
         """The text before the first stop string, None while there is none."""
@@ -216,11 +250,11 @@ class Generator:
     def _answer(self, row: _Row) -> Answer:
         assert row.text is not None
         assert row.finish_reason is not None
-        return Answer(row.text, row.finish_reason, len(row.ids))
+        return Answer(row.text, row.finish_reason, len(row.ids), tuple(row.chances))
 
     @staticmethod
-    def _random(prompt: Prompt, sampling: Sampling) -> torch.Generator | None:
-        if sampling.temperature == 0:
+    def _random(prompt: Prompt) -> torch.Generator | None:
+        if prompt.sampling.temperature == 0:
             return None
         random = torch.Generator()
         if prompt.seed is None:
@@ -228,11 +262,3 @@ class Generator:
         else:
             random.manual_seed(prompt.seed)
         return random
-
-
-def _keep_top(probabilities: torch.Tensor, top_p: float) -> torch.Tensor:
-    """Zero all but the most likely tokens that together reach `top_p` (nucleus sampling, Holtzman et al.
-    2020)."""
-    ordered, order = probabilities.sort(descending=True)
-    beyond = ordered.cumsum(-1) - ordered >= top_p
-    return torch.zeros_like(probabilities).scatter(-1, order, ordered.masked_fill(beyond, 0.0))

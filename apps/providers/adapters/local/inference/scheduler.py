@@ -12,7 +12,8 @@ from apps.providers.adapters.local.inference.errors import InferenceError
 from apps.providers.adapters.local.inference.store import ModelStore
 
 if TYPE_CHECKING:
-    from apps.providers.adapters.local.inference.generation import Generator
+    from apps.providers.adapters.local.inference.choosing import TokenChance
+    from apps.providers.adapters.local.inference.generation import Generator, Piece, Prompt
     from apps.providers.adapters.local.inference.models import LoadedModels
 
 MAX_WAITING = 4096
@@ -28,14 +29,12 @@ IDLE_CHECK_SECONDS = 5.0
 
 @dataclass(frozen=True, kw_only=True)
 class Work:
-    """What may be computed together: the same weights with the same sampling."""
+    """What may be computed together: the same weights."""
 
     kind: str
     base: str | None
     revision: str | None = None
     sha256: str | None
-    temperature: float
-    top_p: float
 
 
 @dataclass(frozen=True)
@@ -48,15 +47,24 @@ class Reply:
     completion_tokens: int
     seconds: float
     queue_seconds: float
+    chances: "tuple[TokenChance, ...]" = ()
 
 
 @dataclass(eq=False)
 class Waiting:
+    """`tell` hears a streamed answer as it grows. An answer whose `future` was cancelled is not gone on with."""
+
     work: Work
     messages: list[dict[str, Any]]
     max_tokens: int
     seed: int | None
     stop: tuple[str, ...]
+    temperature: float = 0.0
+    top_p: float = 1.0
+    frequency_penalty: float = 0.0
+    presence_penalty: float = 0.0
+    top_chances: int | None = None
+    tell: "Callable[[Piece], None] | None" = None
     future: "Future[Reply]" = field(default_factory=Future)
     since: float = field(default_factory=time.perf_counter)
     ids: tuple[int, ...] = ()
@@ -147,13 +155,9 @@ class Scheduler:
             item.future.set_exception(error)
 
     def _generate(self, batch: list[Waiting], generator: "Generator") -> None:
-        from apps.providers.adapters.local.inference.generation import Prompt, Sampling
-
         started = time.perf_counter()
-        prompts = [Prompt(item.ids, item.max_tokens, item.seed, item.stop) for item in batch]
-        work = batch[0].work
         try:
-            answers = generator.generate(prompts, Sampling(work.temperature, work.top_p))
+            answers = generator.generate([_prompt(item) for item in batch])
         except Exception as error:
             if _explain(error).code != "out_of_memory" or len(batch) == 1:
                 raise
@@ -172,6 +176,7 @@ class Scheduler:
                 completion_tokens=answer.completion_tokens,
                 seconds=share,
                 queue_seconds=started - item.since,
+                chances=answer.chances,
             )
             if not item.future.done():
                 item.future.set_result(reply)
@@ -184,6 +189,22 @@ class Scheduler:
                 settle(item)
         with self._changed:
             self._waiting = [item for item in self._waiting if not item.future.done()]
+
+
+def _prompt(item: Waiting) -> "Prompt":
+    from apps.providers.adapters.local.inference.choosing import Sampling
+    from apps.providers.adapters.local.inference.generation import Prompt
+
+    return Prompt(
+        ids=item.ids,
+        max_tokens=item.max_tokens,
+        seed=item.seed,
+        stop=item.stop,
+        sampling=Sampling(item.temperature, item.top_p, item.frequency_penalty, item.presence_penalty),
+        top_chances=item.top_chances,
+        tell=item.tell,
+        gone=item.future.cancelled,
+    )
 
 
 def choose_batch(group: list[Waiting]) -> list[Waiting]:
