@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from apps.accounts.models import ApiKey, Membership, User, Workspace
 from apps.accounts.permissions import Permission
-from apps.accounts.services import token_hash
+from apps.accounts.tokens import token_hash
 from apps.gateway.errors import ApiError
 
 KNOWN_SECONDS = 3.0

@@ -26,7 +26,8 @@ TUNED = (
 
 def seed() -> None:
     from apps.accounts.models import ApiKey, User
-    from apps.accounts.services import token_hash, workspace_create
+    from apps.accounts.services import workspace_create
+    from apps.accounts.tokens import token_hash
 
     user = User.objects.create_user("suite@example.org", None)
     workspace = workspace_create(name="Suite", by=user)
