@@ -70,6 +70,12 @@ class Rows:
             [*self.of_version.parts, *self.inside.parts], [*self.of_version.values, *self.inside.values]
         )
 
+    @property
+    def whole(self) -> Where:
+        """All conditions together."""
+        ordered = self.in_order
+        return Where([*ordered.parts, *self.rest.parts], [*ordered.values, *self.rest.values])
+
 
 def rows_of(dataset: Dataset, wanted: RowFilter, version: Version | None = None) -> Rows:
     inside, rest, of_version = Where(), Where(), Where()

@@ -9,7 +9,6 @@ from django.utils.text import slugify
 from apps.datasets.models import Version, VersionState
 from apps.labeling.models import (
     Guideline,
-    GuidelineChange,
     ItemOrder,
     Question,
     QuestionKind,
@@ -18,7 +17,6 @@ from apps.labeling.models import (
 )
 from apps.labeling.models.sessions import MOST_LABELS
 from apps.labeling.selectors.sessions import may_label_in
-from apps.labeling.services.guidelines import MOST_CHARACTERS, GuidelineText
 from apps.labeling.services.preparing import row_filter_of
 from apps.labeling.services.sessions import PILOT_GATE, PILOT_ITEMS, QuestionWish, SessionWish
 from apps.projects.models import Project
@@ -325,81 +323,3 @@ def _options(data: dict[str, Any]) -> dict[str, Any]:
     if kind == QuestionKind.SPANS:
         options["about"] = data["about"] or "question"
     return options
-
-
-class GuidelineForm(forms.Form):
-    """A guideline's text. `based_on` is the version that the person saw."""
-
-    name = forms.CharField(max_length=80)
-    text = forms.CharField(
-        max_length=MOST_CHARACTERS,
-        strip=False,
-        widget=forms.Textarea(attrs={"rows": 18}),
-        label="Guideline",
-        help_text="Markdown: # headings, **bold**, lists, tables, links.",
-    )
-    examples = forms.CharField(
-        required=False,
-        max_length=MOST_CHARACTERS,
-        widget=forms.Textarea(attrs={"rows": 6, "class": "code"}),
-        help_text="One a line: + text => answer | why. A counter-example begins with − or -.",
-    )
-    change = forms.ChoiceField(
-        choices=[
-            (GuidelineChange.WORDING, "Wording: the same said better; labels stay as they are"),
-            (GuidelineChange.STRUCTURE, "Structure: moved or grouped, nothing new"),
-            (
-                GuidelineChange.MEANING,
-                "Meaning: some items get another label now; older labels deserve another look",
-            ),
-        ],
-        widget=forms.RadioSelect,
-        label="What kind of change is this?",
-    )
-    note = forms.CharField(max_length=300, required=False, label="What changed, and why")
-    based_on = forms.IntegerField(widget=forms.HiddenInput)
-
-    def __init__(self, *args: Any, is_new: bool, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        for name in ("change", "based_on") if is_new else ("name",):
-            del self.fields[name]
-
-    def clean_text(self) -> str:
-        return str(self.cleaned_data["text"]).replace("\r\n", "\n").strip()
-
-    def clean_examples(self) -> list[dict[str, Any]]:
-        examples = []
-        for number, line in enumerate(str(self.cleaned_data["examples"]).splitlines(), 1):
-            if not line.strip():
-                continue
-            found = _EXAMPLE.match(line.strip())
-            if found is None:
-                raise forms.ValidationError(f"Line {number} is not of the form: + text => answer | why")
-            examples.append(
-                {
-                    "good": found["sign"] == "+",
-                    "text": found["text"].strip(),
-                    "answer": found["answer"].strip(),
-                    "why": (found["why"] or "").strip(),
-                }
-            )
-        return examples
-
-    def content(self) -> GuidelineText:
-        data = self.cleaned_data
-        return GuidelineText(text=data["text"], examples=data["examples"], note=data["note"])
-
-
-_EXAMPLE = re.compile(r"\A(?P<sign>[+−-])\s*(?P<text>.+?)\s*=>\s*(?P<answer>[^|]+?)\s*(?:\|(?P<why>.*))?\Z")
-
-
-def examples_as_lines(examples: list[dict[str, Any]]) -> str:
-    return "\n".join(
-        f"{'+' if example['good'] else '-'} {example['text']} => {example['answer']}"
-        + (f" | {example['why']}" if example.get("why") else "")
-        for example in examples
-    )
-
-
-class CommentForm(forms.Form):
-    text = forms.CharField(max_length=5000, widget=forms.Textarea(attrs={"rows": 2}), label="Comment")

@@ -2,7 +2,8 @@
 
 from celery import shared_task
 
-from apps.labeling.models import LabelImport, Outcome, Session
+from apps.labeling.models import DraftRun, LabelImport, Outcome, Session
+from apps.labeling.services.drafting import DRAFT_KIND, drafts_make, drafts_stopped
 from apps.labeling.services.label_importing import KIND as LABEL_IMPORT_KIND
 from apps.labeling.services.label_importing import label_import_run, label_import_stopped
 from apps.labeling.services.outcomes import KIND as OUTCOME_KIND
@@ -68,3 +69,21 @@ def _label_import_stopped(operation: Operation) -> None:
 def import_labels(operation: Operation, progress: Progress) -> None:
     if label_import := _label_import_of(operation):
         label_import_run(label_import=label_import, progress=progress)
+
+
+def _run_of(operation: Operation) -> DraftRun | None:
+    runs = DraftRun.objects.select_related(
+        "session__project", "variant__base_model", "variant__model_version__artifact"
+    )
+    return runs.filter(pk=operation.subject_id).first()
+
+
+def _drafts_stopped(operation: Operation) -> None:
+    if run := _run_of(operation):
+        drafts_stopped(run=run, operation=operation)
+
+
+@operation_kind(DRAFT_KIND, queue="default", on_stopped=_drafts_stopped)
+def draft(operation: Operation, progress: Progress) -> None:
+    if run := _run_of(operation):
+        drafts_make(run=run, progress=progress)

@@ -1,7 +1,7 @@
 from django.urls import path
 
 from apps.labeling import urls_results
-from apps.labeling.views import guidelines, items, mine, sessions, work
+from apps.labeling.views import drafts, guidelines, items, mine, sessions, work
 
 app_name = "labeling"
 urlpatterns = [
@@ -17,6 +17,7 @@ urlpatterns = [
     path("questions/<int:pk>/remove/", sessions.remove_question, name="remove_question"),
     path("questions/<int:pk>/up/", sessions.move_question, name="move_question"),
     path("seats/<int:pk>/release/", sessions.release, name="release"),
+    path("sessions/<int:pk>/drafts/", drafts.drafts, name="drafts"),
     path("sessions/<int:pk>/items/", items.items, name="items"),
     path("items/<int:pk>/", items.item, name="item"),
     path("items/<int:pk>/threads/<int:user_pk>/", items.comment, name="comment"),

@@ -127,6 +127,7 @@ EXPECTED: dict[str, Expected] = {
     "labeling:remove_question": Expected(LEAD, POST, pk="question"),
     "labeling:move_question": Expected(LEAD, POST, pk="question"),
     "labeling:release": Expected(LEAD, POST, pk="seat"),
+    "labeling:drafts": Expected(LEAD, BOTH, pk="session"),
     "labeling:items": Expected(REVIEWER, pk="session"),
     "labeling:item": Expected(REVIEWER, pk="item"),
     "labeling:comment": Expected(REVIEWER, POST, pk="item"),

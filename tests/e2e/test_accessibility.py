@@ -8,6 +8,7 @@ import pytest
 from playwright.sync_api import Page, ViewportSize, expect
 
 from tests.e2e.data_places import NAMES, data_places
+from tests.e2e.labeling import open_session
 from tests.e2e.screens import SignIn
 from tests.integration.main_job import Work, new_project
 from tests.integration.rows import distinct_tickets, general_items, jsonl, row
@@ -43,7 +44,36 @@ def places(together: Together) -> dict[str, str]:
         few_shot="2",
     )
     work.wait_for_comparison(comparison, "done")
-    return {**addresses(work, waiting, version, job, model, comparison), "suite": suite}
+    return {
+        **addresses(work, waiting, version, job, model, comparison),
+        **labeling_addresses(work, version),
+        "suite": suite,
+    }
+
+
+def labeling_addresses(work: Work, version: int) -> dict[str, str]:
+    intent = {"title": "What is it about?", "kind": "choose_one", "labels": "billing\nshipping\naccount"}
+    better = {"title": "Make the answer better", "kind": "edit"}
+    spans = {"title": "Mark things", "kind": "spans", "labels": "thing"}
+    session = open_session(work, version, "Everything", intent, better, spans)
+    form = work.visitor.get(f"{work.base}label/guidelines/new/")
+    text = "# Intents\n\n| Label | Border |\n| --- | --- |\n| billing | *asked* |"
+    guideline = work.visitor.submit(form, "Save", name="Intents", text=text, examples="+ Pay => billing").path
+    item = work.stack.value("SELECT min(id) FROM labeling_item WHERE session_id = %s", session)
+    question = work.stack.value("SELECT min(id) FROM labeling_question WHERE session_id = %s", session)
+    label = f"{work.base}label/"
+    return {
+        "labeling": label,
+        "new session": f"{label}sessions/new/",
+        "session": f"{label}sessions/{session}/",
+        "question": f"{label}questions/{question}/",
+        "label": f"{label}sessions/{session}/work/",
+        "my labels": f"{label}sessions/{session}/mine/",
+        "items to label": f"{label}sessions/{session}/items/",
+        "item to label": f"{label}items/{item}/",
+        "guideline": guideline,
+        "change of guideline": f"{guideline}change/",
+    }
 
 
 def addresses(
@@ -94,6 +124,8 @@ PAGES = [
     "projects", "members", "api keys", "api", "audit", "background work", "account", "overview", "settings", "data",
     "upload", "import", "rows", "row", "freeze", "version", "version rows", "jobs", "new job", "job", "models", "model",
     "comparisons", "new comparison", "comparison", "item", "provenance", "suite",
+    "labeling", "new session", "session", "question", "label", "my labels", "items to label", "item to label",
+    "guideline", "change of guideline",
 ]  # fmt: skip
 
 

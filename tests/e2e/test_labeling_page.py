@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
-from tests.e2e.screens import BACKGROUND, SignIn
-from tests.ftportal.running import wait_for
-from tests.integration.main_job import Work, last_number, new_project
+from tests.e2e.labeling import open_session
+from tests.e2e.screens import SignIn
+from tests.integration.main_job import Work, new_project
 from tests.integration.stack import Together
 
 pytestmark = pytest.mark.e2e
@@ -39,21 +39,6 @@ def version(work: Work) -> int:
     ]
     file = b"".join(json.dumps(row).encode() + b"\n" for row in rows)
     return work.freeze(work.imported(file, "asked.jsonl"))
-
-
-def open_session(work: Work, version: int, name: str, *questions: dict[str, Any]) -> int:
-    form = work.visitor.get(f"{work.base}label/sessions/new/")
-    session = last_number(
-        work.visitor.submit(form, "Create session", name=name, version=version, everyone="on", order="given")
-    )
-    for question in questions:
-        form = work.visitor.get(f"{work.base}label/sessions/{session}/questions/new/")
-        page = work.visitor.submit(form, "Add question", **question)
-        assert page.status == 200, page.text[:2000]
-    work.visitor.submit(work.visitor.get(f"{work.base}label/sessions/{session}/"), "Open the session")
-    state = "SELECT state FROM labeling_session WHERE id = %s"
-    wait_for(lambda: work.stack.value(state, session) == "open", BACKGROUND / 1000, "the open session")
-    return session
 
 
 def enter(page: Page, work: Work, together: Together, session: int) -> None:

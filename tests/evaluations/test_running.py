@@ -6,12 +6,12 @@ from django.db import IntegrityError, connection, transaction
 
 from apps.audit.models import AuditEvent
 from apps.core.errors import ConflictError, PortalError
-from apps.evaluations.asking import AskingStoppedError, Patience, Question, ask_all
 from apps.evaluations.models import Answer, Comparison, ComparisonState, Run
 from apps.evaluations.services.comparisons import LeakageError, comparison_resume
 from apps.evaluations.verdict import Verdict
 from apps.operations.models import Operation, OperationState
 from apps.operations.services import operation_cancel
+from apps.providers.asking import AskingStoppedError, Patience, Question, ask_all
 from apps.providers.contracts import ChatRequest, ModelReference
 from apps.registry.inference import provider_for
 from tests.evaluations.inference_server import refuse, right_answer, say

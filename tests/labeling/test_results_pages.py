@@ -208,6 +208,9 @@ def test_reviewing_by_form(project, people, three, client_of):
     second.refresh_from_db()
     assert second.state == SubmissionState.RETURNED
     assert "Nothing to review now" in page(rob.get(at("review", project, session.pk)))
+    waiting = page(rob.get(at("adjudication", project, session.pk)))
+    assert "labels returned to them" in waiting
+    assert "Labeler 1" in waiting
 
 
 def test_the_gate_is_decided_on_the_page(project, people, session, client_of):

@@ -11,12 +11,12 @@ from django.utils import timezone
 from apps.core.errors import StaleStateError
 from apps.core.formatting import format_number
 from apps.core.states import transition
-from apps.evaluations.asking import AskingStoppedError, Outcome, Patience, Question, ask_all
 from apps.evaluations.models import Answer, Comparison, ComparisonState, Run, Suite, SuiteItem
 from apps.evaluations.run_metrics import run_metrics
 from apps.evaluations.selectors.answers import scored_answers
 from apps.evaluations.services.deciding import comparison_decide
 from apps.operations.progress import Progress
+from apps.providers.asking import AskingStoppedError, Outcome, Patience, Question, ask_all
 from apps.registry.inference import chat_request, variant_provider
 from apps.registry.models import Variant
 from apps.registry.prompts import messages_for

@@ -3,9 +3,10 @@
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
-from django.db.models import Exists, F, OuterRef, QuerySet
+from django.db.models import Count, Exists, F, Min, OuterRef, QuerySet
 
 from apps.accounts.models import User
 from apps.core.word_difference import Segment, word_difference
@@ -22,6 +23,8 @@ from apps.labeling.models import (
     Question,
     Resolution,
     Review,
+    Seat,
+    SeatState,
     Session,
     Skip,
     Submission,
@@ -65,6 +68,42 @@ def stage_counts(session: Session, stages: Mapping[str, int] | None = None) -> S
     )
 
 
+@dataclass(frozen=True)
+class Waiting:
+    """Somebody, or a role, whom the others wait for."""
+
+    who: str
+    what: str
+    count: int
+    since: datetime | None = None
+
+
+def waited_for(session: Session, counts: StageCounts) -> list[Waiting]:
+    """What keeps the session from being finished, the end of the line first."""
+    held = Seat.objects.filter(session=session, state=SeatState.HELD).order_by()
+    returned = Submission.objects.filter(
+        item=OuterRef("item"), user=OuterRef("user"), state=SubmissionState.RETURNED
+    )
+    authors = (
+        held.filter(Exists(returned))
+        .values("user__name", "user__email")
+        .annotate(count=Count("pk"), since=Min("held_since"))
+        .order_by("since")
+    )
+    found = [
+        Waiting("An adjudicator", "items on which labels differ, or an audit", counts.adjudication),
+        Waiting("A reviewer", "items with labels to look at", counts.review),
+        *(
+            Waiting(
+                one["user__name"] or one["user__email"], "labels returned to them", one["count"], one["since"]
+            )
+            for one in authors
+        ),
+        Waiting("Labelers", "items without all their labels", counts.labeling),
+    ]
+    return [one for one in found if one.count]
+
+
 def _labeled_by(user: User) -> Exists:
     mine = Submission.objects.filter(item=OuterRef("pk"), user=user)
     return Exists(mine.exclude(state=SubmissionState.UNDONE))
@@ -76,7 +115,7 @@ def to_adjudicate(session: Session, user: User) -> QuerySet[Item]:
         open_to(session, user)
         .filter(~_labeled_by(user), stage=ItemStage.ADJUDICATION)
         .select_related("example")
-        .order_by(F("agreement").asc(nulls_first=True), "position")
+        .order_by(F("agreement").asc(nulls_last=True), "position")
     )
 
 

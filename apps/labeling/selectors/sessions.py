@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet, Sum
+from django.db.models import Avg, Count, Exists, F, OuterRef, Q, QuerySet, Sum
 from django.utils import timezone
 
 from apps.accounts.models import Membership, User
@@ -14,6 +14,8 @@ from apps.core.pagination import KeysetPage, keyset_page
 from apps.labeling.access import takes_part
 from apps.labeling.models import (
     Comment,
+    DraftRun,
+    DraftUse,
     Flag,
     Item,
     ItemStage,
@@ -225,3 +227,19 @@ def flags_of(item: Item) -> QuerySet[Flag]:
 
 def skips_of(item: Item) -> QuerySet[Skip]:
     return Skip.objects.filter(item=item).select_related("user").order_by("pk")
+
+
+def draft_runs_of(session: Session) -> QuerySet[DraftRun]:
+    """Each with what people made of its drafts, by answers that count."""
+    counting = Q(drafts__uses__submission__state=SubmissionState.COUNTS)
+    return (
+        DraftRun.objects.filter(session=session)
+        .select_related("variant", "created_by")
+        .annotate(
+            unchanged=Count("drafts__uses", filter=counting & Q(drafts__uses__draft_use=DraftUse.UNCHANGED)),
+            edited=Count("drafts__uses", filter=counting & Q(drafts__uses__draft_use=DraftUse.EDITED)),
+            rejected=Count("drafts__uses", filter=counting & Q(drafts__uses__draft_use=DraftUse.REJECTED)),
+            distance=Avg("drafts__uses__edit_distance", filter=counting),
+        )
+        .order_by("-pk")
+    )

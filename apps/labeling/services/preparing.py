@@ -30,8 +30,8 @@ def count_matching(session: Session) -> int:
     rows = rows_of(session.version.dataset, row_filter_of(session.row_filter), session.version)
     with connection.cursor() as cursor:
         cursor.execute(
-            f"SELECT count(*) FROM {rows.table} WHERE {rows.inside.sql} AND {rows.rest.sql}",  # noqa: S608
-            [*rows.inside.values, *rows.rest.values],
+            f"SELECT count(*) FROM {rows.table} WHERE {rows.whole.sql}",  # noqa: S608
+            rows.whole.values,
         )
         return int(cursor.fetchone()[0])
 
@@ -78,7 +78,7 @@ def _make_items(session: Session) -> int:
     statement = f"""
         WITH chosen AS (
             SELECT e.id, {rows.place} AS place, ({overlaps}) AS chance
-            FROM {rows.table} WHERE {rows.inside.sql} AND {rows.rest.sql}
+            FROM {rows.table} WHERE {rows.whole.sql}
             ORDER BY {chance} LIMIT %s
         ), ranked AS (
             SELECT id, row_number() OVER (ORDER BY place) AS position,
@@ -92,7 +92,7 @@ def _make_items(session: Session) -> int:
         FROM ranked ORDER BY position
     """  # noqa: S608
     seed = str(session.seed)
-    values: list[Any] = [seed, *rows.inside.values, *rows.rest.values, seed, session.row_limit, session.pk]
+    values: list[Any] = [seed, *rows.whole.values, seed, session.row_limit, session.pk]
     with connection.cursor() as cursor:
         cursor.execute(statement, [*values, session.overlap_share, session.overlap])
         return int(cursor.rowcount)

@@ -8,7 +8,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from apps.accounts.permissions import Permission
 from apps.core.errors import PortalError
 from apps.core.word_difference import word_difference
-from apps.labeling.forms import GuidelineForm, examples_as_lines
+from apps.labeling.forms_texts import GuidelineForm, examples_as_lines
 from apps.labeling.markdown import markdown_html
 from apps.labeling.models import Guideline, GuidelineVersion
 from apps.labeling.services.guidelines import StaleGuidelineError, guideline_create, guideline_save

@@ -6,7 +6,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from apps.accounts.models import User
 from apps.accounts.permissions import Permission
 from apps.core.http import render_partial
-from apps.labeling.forms import CommentForm
+from apps.labeling.forms_texts import CommentForm
 from apps.labeling.item_content import content_of
 from apps.labeling.models import Flag, Item
 from apps.labeling.selectors.sessions import (

@@ -21,6 +21,7 @@ from apps.labeling.selectors.resolving import (
     stage_counts,
     to_adjudicate,
     to_review,
+    waited_for,
 )
 from apps.labeling.services.adjudicating import (
     item_adjudicate,
@@ -48,6 +49,7 @@ def adjudication(request: ProjectRequest, pk: int) -> HttpResponse:
         "counts": counts,
         "rows": [(item, content_of(item.example.payload)) for item in waiting],
         "kept_from": kept_from_adjudicating(session, request.user),
+        "waiting": waited_for(session, counts),
         "tabs": session_tabs(request, session, "adjudication", counts),
         "breadcrumbs": label_crumbs(
             request, (session.name, session.get_absolute_url()), ("Adjudication", "")

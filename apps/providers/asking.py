@@ -110,5 +110,5 @@ def _ask(
             if spent:
                 return Outcome(question.item_id, None, f"{error.message} Tried {tries} times.")
         if stop.wait(pause):
-            return Outcome(question.item_id, None, "Not asked: the evaluation was stopped.")
+            return Outcome(question.item_id, None, "Not asked: it was stopped.")
         pause = min(LONGEST_PAUSE, pause * 2)
