@@ -40,11 +40,13 @@ async def answered_once(call: Call, route: Route) -> Response:
         except PortalError as error:
             raise from_portal(error) from error
     finally:
-        if response is None or response.status_code >= 400 or not response.body:
+        # A streamed answer has no body to keep: it can't be told again.
+        body = getattr(response, "body", b"")
+        if response is None or response.status_code >= 400 or not body:
             await asyncio.shield(in_thread(_forget, call.principal.key.pk, key))
         else:
             await asyncio.shield(
-                in_thread(_remember, call.principal.key.pk, key, response.status_code, bytes(response.body))
+                in_thread(_remember, call.principal.key.pk, key, response.status_code, bytes(body))
             )
     return response
 

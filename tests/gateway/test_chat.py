@@ -1,5 +1,7 @@
 import json
+import socket
 
+import httpx
 import openai
 import pytest
 from pydantic import BaseModel
@@ -155,6 +157,40 @@ def test_logprobs_are_told(http, inference):
     assert (token["token"], token["logprob"], token["bytes"]) == ("Hé", -0.5, list("Hé".encode()))
     assert [each["token"] for each in token["top_logprobs"]] == ["Hé", "Ho"]
     assert inference.bodies[-1]["top_chances"] == 2
+
+
+def test_one_of_several_choices_that_fails_fails_the_request_with_its_reason(client, inference):
+    inference.script = lambda body: (
+        say("fine") if body["seed"] == 5 else refuse(422, "too_long", "The prompt has 9000 tokens.")
+    )
+
+    with pytest.raises(openai.BadRequestError) as refused:
+        client.chat.completions.create(model=MODEL, messages=HELLO, n=2, seed=5)
+
+    assert refused.value.code == "context_length_exceeded"
+
+
+def test_an_answer_that_nobody_waits_for_is_given_up(base_url, people, key_of, settings):
+    """The model is asked over a connection, and that is closed when the client goes: the program stops computing."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    settings.FTPORTAL_INFERENCE_URL = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    asked = {"model": MODEL, "messages": HELLO}
+    with pytest.raises(httpx.ReadTimeout):
+        httpx.post(
+            f"{base_url}/chat/completions",
+            json=asked,
+            headers={"Authorization": f"Bearer {key_of(people.ann)}"},
+            timeout=3,
+        )
+    connection, _ = listener.accept()
+    connection.settimeout(20)
+    received = b""
+    while piece := connection.recv(65536):
+        received += piece
+
+    assert b"POST /chat" in received, "the end of the connection came after the question"
+    connection.close()
+    listener.close()
 
 
 # --- Formats -------------------------------------------------------------------------------------------------

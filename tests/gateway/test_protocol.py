@@ -154,6 +154,15 @@ def test_what_failed_may_be_tried_again_with_the_same_key(http, inference):
     assert IdempotentRequest.objects.count() == 1
 
 
+def test_a_streamed_answer_is_not_told_again(http, inference):
+    asked = {"model": MODEL, "messages": HELLO, "stream": True}
+    for text in ("once", "again"):
+        inference.script = lambda body, text=text: say(text)
+        answer = http.post("/chat/completions", json=asked, headers={"Idempotency-Key": "k"})
+        assert answer.status_code == 200
+        assert text in answer.text
+
+
 def test_keys_of_different_callers_do_not_meet(base_url, http, people, key_of, inference):
     asked = {"model": MODEL, "messages": HELLO}
     http.post("/chat/completions", json=asked, headers={"Idempotency-Key": "k"})

@@ -29,11 +29,14 @@ async def all_choices(answering: Answering, served: Served, wanted: Wanted) -> l
     inference = answering.inference(served.provider)
     if wanted.choices == 1:
         return [await _choice(inference, served, wanted, 0)]
-    async with asyncio.TaskGroup() as group:
-        tasks = [
-            group.create_task(_choice(inference, served, wanted, index)) for index in range(wanted.choices)
-        ]
-    return [task.result() for task in tasks]
+    tasks = [
+        asyncio.create_task(_choice(inference, served, wanted, index)) for index in range(wanted.choices)
+    ]
+    try:
+        return await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()  # without effect on those that are done
 
 
 async def _choice(inference: StreamingInference, served: Served, wanted: Wanted, index: int) -> Choice:

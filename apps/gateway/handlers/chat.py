@@ -12,6 +12,7 @@ from apps.gateway.chat.parameters import ChatBody, Wanted, read_chat
 from apps.gateway.chat.shapes import Frame
 from apps.gateway.chat.streams import Stream
 from apps.gateway.database import in_thread
+from apps.gateway.disconnects import unless_gone
 from apps.gateway.errors import not_found
 from apps.gateway.handlers.fine_tuning import read_metadata
 from apps.gateway.models import StoredCompletion
@@ -43,7 +44,7 @@ async def create(call: Call) -> Response:
         stream = Stream(call.answering, served, wanted, ended)
         await stream.begin()
         return StreamingResponse(stream.events(), media_type="text/event-stream", headers=STREAM_HEADERS)
-    choices = await all_choices(call.answering, served, wanted)
+    choices = await unless_gone(call.request, all_choices(call.answering, served, wanted))
     completion = Frame(wanted.model).completion(choices, wanted)
     if wanted.store:
         await _store(call, completion, wanted)

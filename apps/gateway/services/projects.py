@@ -1,5 +1,8 @@
 """The project that a request works in."""
 
+from django.db import transaction
+
+from apps.accounts.models import Workspace
 from apps.accounts.permissions import Permission
 from apps.gateway.authentication import Principal
 from apps.gateway.errors import ApiError
@@ -12,9 +15,7 @@ DEFAULT_NAME, DEFAULT_SLUG = "API", "api"
 def project_ensure(*, principal: Principal, named: str) -> Project:
     """The project that the header OpenAI-Project names by its address; else the one called API, made when needed."""
     workspace = principal.workspace
-    project = Project.objects.filter(
-        workspace=workspace, slug=named or DEFAULT_SLUG, archived_at=None
-    ).first()
+    project = Project.objects.filter(workspace=workspace, slug=named or DEFAULT_SLUG).first()
     if project is not None:
         project.workspace = workspace
         return project
@@ -31,9 +32,12 @@ def project_ensure(*, principal: Principal, named: str) -> Project:
             status=403,
             code="insufficient_permissions",
         )
-    return project_create(
-        workspace=workspace,
-        name=DEFAULT_NAME,
-        by=principal.user,
-        goal="Jobs and files that programs sent without naming a project.",
-    )
+    with transaction.atomic():
+        Workspace.objects.select_for_update().get(pk=workspace.pk)  # two first uploads at the same moment
+        project = Project.objects.filter(workspace=workspace, slug=DEFAULT_SLUG).first()
+        return project or project_create(
+            workspace=workspace,
+            name=DEFAULT_NAME,
+            by=principal.user,
+            goal="Jobs and files that programs sent without naming a project.",
+        )
