@@ -14,7 +14,10 @@ from openai import InvalidWebhookSignatureError
 from apps.gateway.models import WebhookDelivery, WebhookEndpoint
 from apps.gateway.services.webhooks import deliveries_send
 from apps.gateway.signatures import signature
+from apps.labeling.services.sessions import session_close, session_pause
+from apps.labeling.services.settling import sessions_settle
 from tests.gateway.conftest import MODEL, chats, finish_training
+from tests.labeling.worlds import label_next, make_session
 
 
 class Receiver:
@@ -165,3 +168,22 @@ def test_a_signature_is_that_of_the_published_scheme():
     found = signature(secret, "msg_p5jXN8AQM9LWM0D4loKWxJek", 1614265330, body)
 
     assert found == "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
+
+
+def test_sessions_of_labeling_tell_what_happens_to_them(client, receiver, project, people):
+    events = ["labeling.session.opened", "labeling.session.all_labeled", "labeling.session.closed"]
+    client.webhooks.create(name="labeling", url=receiver.url, event_types=events)
+    session = make_session(project, people.lea, rows=2, everyone=True, overlap=1)
+    for _ in range(2):
+        label_next(session, people.ben)
+    sessions_settle()
+    session_pause(session=session, actor=people.lea)
+    session_close(session=session, actor=people.lea)
+
+    deliveries_send()
+
+    told = [json.loads(body) for _, body in receiver.received]
+    assert sorted(each["type"] for each in told) == sorted(events)
+    (labeled,) = [each["data"] for each in told if each["type"] == "labeling.session.all_labeled"]
+    assert labeled == {"session": session.pk, "name": session.name, "items": 2}
+    assert "refund" not in json.dumps(told), "labels stay here"

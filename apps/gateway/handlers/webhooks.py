@@ -10,12 +10,12 @@ from apps.core.outgoing import OutgoingError
 from apps.gateway.calls import Call, reply
 from apps.gateway.database import in_thread
 from apps.gateway.errors import ApiError
+from apps.gateway.events import EVENT_TYPES
 from apps.gateway.ids import new_id
 from apps.gateway.models import WebhookEndpoint
 from apps.gateway.pagination import listed, page_of
 from apps.gateway.selectors import webhook_get
 from apps.gateway.services.webhooks import (
-    EVENT_TYPES,
     event_body,
     webhook_create,
     webhook_delete,

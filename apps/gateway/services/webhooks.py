@@ -21,7 +21,6 @@ from apps.gateway.signatures import new_secret, signature_headers
 
 logger = logging.getLogger(__name__)
 
-EVENT_TYPES = ("fine_tuning.job.succeeded", "fine_tuning.job.failed", "fine_tuning.job.cancelled")
 PAUSES = (5, 30, 300, 1800, 7200, 18000, 36000, 36000)
 """Seconds after each failed attempt; then it is given up, after about a day."""
 OLD_SECRET_HOURS = 24

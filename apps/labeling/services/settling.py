@@ -14,6 +14,7 @@ from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
 from apps.accounts.models import User
+from apps.audit.services import record
 from apps.labeling.likeness import comparable, distribution, item_likeness
 from apps.labeling.models import (
     Answer,
@@ -51,7 +52,8 @@ class Given:
 def sessions_settle() -> int:
     """All sessions in which labels came in; how many items moved on."""
     complete = Item.objects.filter(session=OuterRef("pk"), stage=ItemStage.LABELED)
-    waiting = Session.objects.filter(Exists(complete)).exclude(state=SessionState.DRAFT)
+    sessions = Session.objects.select_related("project__workspace")
+    waiting = sessions.filter(Exists(complete)).exclude(state=SessionState.DRAFT)
     return sum(session_settle(session=session) for session in waiting)
 
 
@@ -73,9 +75,23 @@ def session_settle(*, session: Session) -> int:
                 item.session = session
             passing = [item for item in items if item.pk not in unreviewed]
             items_pass_on(items=passing, questions=questions, given=given)
+            if items:
+                _record_last_label(session)
         moved += len(items)
         if len(items) < BATCH:
             return moved
+
+
+def _record_last_label(session: Session) -> None:
+    waiting = Item.objects.filter(session=session, stage__in=[ItemStage.LABELING, ItemStage.LABELED])
+    if not waiting.exists():
+        record(
+            workspace=session.project.workspace,
+            actor=None,
+            action="labeling_session.all_labeled",
+            target=session,
+            data={"items": session.item_count},
+        )
 
 
 def items_pass_on(
