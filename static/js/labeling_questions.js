@@ -53,7 +53,12 @@
       this.filter?.addEventListener("keydown", (event) => this.filterKey(event));
     }
 
-    prepare() { if (this.filter) { this.filter.value = ""; this.narrow(); } }
+    prepare() {
+    if (!this.filter) return;
+    this.filter.value = "";
+    this.narrow();
+    this.field.querySelector("[data-options]").scrollTop = 0;
+  }
 
     /* Labels that start with the letters come first, then those that hold them somewhere. */
     narrow() {
@@ -77,10 +82,14 @@
       return shown.find((input) => input.value.toLowerCase().startsWith(wanted)) ?? shown[0];
     }
 
+    /* Enter takes the first label that is left; in the empty field what a model proposes. Once more submits. */
     filterKey(event) {
-      if (event.key !== "Enter" || !this.filter.value.trim() || event.ctrlKey) return;
+      if (event.key !== "Enter" || event.ctrlKey || event.metaKey) return;
+      const takesDraft = !this.filter.value.trim() && !this.drafted.hidden && !this.isAnswered;
+      if (!this.filter.value.trim() && !takesDraft) return;
       event.preventDefault();
       event.stopPropagation();
+      if (takesDraft) { this.takeDraft(); return; }
       const input = this.first();
       if (!input) return;
       input.checked = input.type === "radio" ? true : !input.checked;

@@ -52,6 +52,8 @@ def work(request: LabelerRequest) -> HttpResponse:
     return render(request, "labeling/work.html", context)
 
 
+MOST_AT_ONCE = 10
+"""Of somebody to whom many items were returned, the page gets the first ones."""
 CALLS = ("claim", "submit", "save", "heartbeat", "skip", "flag", "undo")
 
 
@@ -164,7 +166,7 @@ def comments(request: Call, item_pk: int) -> dict[str, Any]:
 
 def _hand_out(request: Call) -> dict[str, Any]:
     session, user = request.labeling, request.user
-    leases = seats_claim(session=session, user=user)
+    leases = seats_claim(session=session, user=user)[:MOST_AT_ONCE]
     have = set(request.data.integers("have"))
     new = held_items(session, user, [lease for lease in leases if lease.item_id not in have])
     tally = tally_of(session, user)
