@@ -98,6 +98,30 @@ def test_a_schema_that_would_be_fetched_is_refused():
             )
 
 
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"type": "string", "pattern": "(a+)+$"},
+        {"properties": {"a": {"items": {"patternProperties": {"x": {}}}}}},
+        {"allOf": [{"$ref": "#"}]},
+    ],
+)
+def test_a_schema_that_could_hold_up_the_server_is_refused(schema):
+    with pytest.raises(ApiError) as refused:
+        read_format({"type": "json_schema", "json_schema": {"name": "n", "schema": schema}})
+
+    assert refused.value.code == "invalid_json_schema"
+
+
+def test_a_property_may_be_called_pattern_and_a_schema_may_repeat_itself():
+    schema = {"properties": {"pattern": {"type": "string"}, "inner": {"$ref": "#"}}}
+    form = read_format({"type": "json_schema", "json_schema": {"name": "n", "schema": schema}})
+
+    assert form.problem('{"pattern": "x", "inner": {"inner": {"pattern": 3}}}').startswith(
+        "$.inner.inner.pattern: "
+    )
+
+
 RECOMMENDED = recommend(method="lora", parameters=2_600_000, context_length=512, rows=1000)
 
 

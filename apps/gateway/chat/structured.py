@@ -1,6 +1,7 @@
 """Answers that must be JSON: checked, tried again a few times, and then refused rather than passed on broken."""
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -57,30 +58,42 @@ def read_format(given: dict[str, Any] | None) -> Format:
             code="missing_required_parameter",
             param="response_format.json_schema",
         )
-    if _refers_elsewhere(schema):
-        raise ApiError(
-            "A schema may only refer to its own parts.",
-            code="invalid_json_schema",
-            param="response_format.json_schema.schema",
+    if _any_text(schema, ("$ref", "$dynamicRef"), lambda reference: not reference.startswith("#")):
+        raise _bad_schema("A schema may only refer to its own parts.")
+    if _has_patterns(schema):
+        raise _bad_schema(
+            "Patterns are not available in schemas here: a slow one would hold up everybody else."
         )
+    validator = Draft202012Validator(schema)
     try:
         Draft202012Validator.check_schema(schema)
+        validator.is_valid(None)
     except SchemaError as error:
-        raise ApiError(
-            f"Invalid schema: {error.message[:300]}.",
-            code="invalid_json_schema",
-            param="response_format.json_schema.schema",
-        ) from error
-    return Format(is_json=True, validator=Draft202012Validator(schema))
+        raise _bad_schema(f"Invalid schema: {error.message[:300]}.") from error
+    except RecursionError:
+        raise _bad_schema("The schema refers to itself without end.") from None
+    return Format(is_json=True, validator=validator)
 
 
-def _refers_elsewhere(value: Any) -> bool:
-    """References to other documents are never followed: the server would fetch them."""
+def _has_patterns(value: Any) -> bool:
+    if isinstance(value, dict):
+        own = isinstance(value.get("pattern"), str) or isinstance(value.get("patternProperties"), dict)
+        return own or any(_has_patterns(part) for part in value.values())
+    return isinstance(value, list) and any(_has_patterns(part) for part in value)
+
+
+def _bad_schema(message: str) -> ApiError:
+    return ApiError(message, code="invalid_json_schema", param="response_format.json_schema.schema")
+
+
+def _any_text(value: Any, names: tuple[str, ...], is_bad: Callable[[str], bool]) -> bool:
+    """Whether a text under one of these names is bad, anywhere in the schema. References to other documents would be
+    fetched by the server; a property may have such a name, but then a schema stands under it."""
     if isinstance(value, dict):
         for name, part in value.items():
-            if name in ("$ref", "$dynamicRef") and isinstance(part, str) and not part.startswith("#"):
+            if name in names and isinstance(part, str) and is_bad(part):
                 return True
-            if name not in ("const", "enum", "default", "examples") and _refers_elsewhere(part):
+            if name not in ("const", "enum", "default", "examples") and _any_text(part, names, is_bad):
                 return True
         return False
-    return isinstance(value, list) and any(_refers_elsewhere(part) for part in value)
+    return isinstance(value, list) and any(_any_text(part, names, is_bad) for part in value)
