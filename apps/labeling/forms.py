@@ -86,7 +86,7 @@ class SessionForm(forms.Form):
         widget=forms.DateTimeInput(attrs={"type": "datetime-local"}, format="%Y-%m-%dT%H:%M"),
         help_text="After it no new items are handed out. UTC.",
     )
-    everyone = forms.BooleanField(required=False, label="Everyone who may label takes part")
+    everyone = forms.BooleanField(required=False, initial=True, label="Everyone who may label takes part")
     members = forms.MultipleChoiceField(
         required=False, widget=forms.CheckboxSelectMultiple, label="Or these people"
     )

@@ -191,3 +191,14 @@ def test_who_is_taken_out_loses_the_session_and_what_they_hold(project, people, 
     assert ben.post(claim, "{}", content_type="application/json").status_code == 404
     assert not session.seats.filter(state="held").exists()
     assert list(session.participants.filter(is_active=True).values_list("user", flat=True)) == [people.rob.pk]
+
+
+def test_the_page_comes_anew_when_the_session_is_prepared(project, people, lea, version):
+    session = make_session(project, people.lea, version=version, opened=False)
+    place, part = url("session", project, session.pk), {"HX-Request": "true", "HX-Target": "div#live"}
+    session_open(session=session, actor=people.lea)
+    assert "?was=preparing" in lea.get(place).content.decode()
+    assert "HX-Refresh" not in lea.get(f"{place}?was=preparing", headers=part).headers
+    operation_run(operation_id=Operation.objects.get(state=OperationState.QUEUED).pk)
+    assert lea.get(f"{place}?was=preparing", headers=part).headers["HX-Refresh"] == "true"
+    assert "HX-Refresh" not in lea.get(place, headers=part).headers, "an open session's figures come alone"

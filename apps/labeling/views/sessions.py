@@ -121,7 +121,8 @@ def session(request: ProjectRequest, pk: int) -> HttpResponse:
         stages = stages_of_items(found)
         context["tabs"] = session_tabs(request, found, "session", stage_counts(found, stages))
         context |= {"figures": figures_of(found), "stages": _stages(stages), "holds": holds_of(found)[:200]}
-    return render_partial(request, "labeling/session.html", context, partials=("live",))
+    is_ready = request.GET.get("was") == SessionState.PREPARING != found.state
+    return render_partial(request, "labeling/session.html", context, partials=("live",), refresh=is_ready)
 
 
 def _stages(counts: Mapping[str, int]) -> list[tuple[str, str, int]]:
