@@ -282,11 +282,11 @@ def test_ten_thousand_answers_do_not_slow_the_page(make_world, decided, client_o
     address = url("comparison", project, comparison.pk)
     client.get(address)
     with CaptureQueriesContext(connection) as captured:
-        started = time.perf_counter()
+        started = time.process_time()
         page = client.get(address)
-        seconds = time.perf_counter() - started
+        seconds = time.process_time() - started
     assert len(rows_of(page)) == 50
     assert len(captured) <= 40
     payload = [query["sql"] for query in captured if '"evaluations_answer"."text"' in query["sql"]]
     assert len(payload) == 1  # texts are read for the rows of the page only
-    assert seconds < 2.0  # a page is far quicker on an idle machine; this catches work per answer
+    assert seconds < 2.0  # of the processor, whoever else uses it; this catches work per answer
