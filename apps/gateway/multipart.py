@@ -1,7 +1,7 @@
 """An upload as it comes in: its fields, and its file straight into the database, never whole in memory."""
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 from python_multipart import MultipartParser
@@ -101,9 +101,12 @@ class _Upload:
 
 
 async def receive_upload(
-    request: Request, *, limit: int, check: Callable[[dict[str, str]], None]
+    request: Request, *, limit: int, check: Callable[[dict[str, str], int], Awaitable[None]]
 ) -> Received:
-    """Read the whole request; `check` sees its fields. Raises ApiError; nothing is kept then."""
+    """Read the whole request; `check` sees its fields and the size of its file, before it is kept.
+
+    Raises ApiError; nothing is kept then.
+    """
     kind, options = parse_options_header(request.headers.get("content-type", ""))
     boundary = options.get(b"boundary")
     if kind != b"multipart/form-data" or not boundary:
@@ -130,7 +133,7 @@ async def receive_upload(
             size = await in_thread(_append, blob, size, bytes(upload.pending), digest)
         if upload.file_name is None:
             raise ApiError("'file' is a required property", code="missing_required_parameter", param="file")
-        check(upload.fields)
+        await check(upload.fields, size)
     except (MultipartParseError, ClientDisconnect) as error:
         await in_thread(blob_drop, blob=blob)
         raise ApiError(

@@ -173,6 +173,27 @@ def test_an_upload_that_is_no_form_is_refused(http):
     assert not Blob.objects.exists()
 
 
+def test_who_may_not_make_the_project_is_told_to_name_one_and_nothing_is_kept(
+    base_url, people, key_of, project
+):
+    with openai.OpenAI(api_key=key_of(people.rob), base_url=base_url, max_retries=0) as reviewer:
+        with pytest.raises(openai.PermissionDeniedError) as refused:
+            reviewer.files.create(file=("rows.jsonl", jsonl(chats(12))), purpose="fine-tune")
+        assert "OpenAI-Project" in refused.value.message
+        assert not Blob.objects.exists()
+
+        named = reviewer.with_options(project="ticket-triage")
+        assert named.files.create(file=("rows.jsonl", jsonl(chats(12))), purpose="fine-tune").bytes > 0
+
+
+def test_an_empty_file_to_train_on_is_refused(client):
+    with pytest.raises(openai.BadRequestError) as refused:
+        client.files.create(file=("rows.jsonl", b""), purpose="fine-tune")
+
+    assert refused.value.param == "file"
+    assert not Blob.objects.exists()
+
+
 def test_the_same_bytes_are_stored_once(client):
     one = client.files.create(file=("a.txt", b"the same"), purpose="user_data")
     other = client.files.create(file=("b.txt", b"the same"), purpose="user_data")

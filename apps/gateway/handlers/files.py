@@ -19,6 +19,7 @@ from apps.gateway.services.files import file_create, file_delete
 from apps.gateway.services.intakes import intake_advance
 from apps.gateway.services.projects import project_ensure
 from apps.gateway.shapes import file_shape
+from apps.projects.models import Project
 
 UPLOADED = (Purpose.ASSISTANTS, Purpose.BATCH, Purpose.FINE_TUNE, Purpose.VISION, Purpose.USER_DATA)
 EVALS = "evals"
@@ -28,33 +29,32 @@ FILES_A_PAGE = 10_000
 
 
 async def create(call: Call) -> Response:
-    received = await receive_upload(call.request, limit=settings.FTPORTAL_UPLOAD_LIMIT, check=_check_fields)
-    file = await in_thread(_create, call, received)
+    projects: list[Project] = []
+
+    async def check(fields: dict[str, str], size: int) -> None:
+        """Before the file is kept."""
+        purpose = _purpose(fields.get("purpose", ""))
+        _life(fields)
+        if purpose == Purpose.FINE_TUNE:
+            if not size:
+                raise ApiError("The file is empty.", code="invalid_file", param="file")
+            named = call.request.headers.get("openai-project", "")
+            projects.append(await in_thread(project_ensure, principal=call.principal, named=named))
+
+    received = await receive_upload(call.request, limit=settings.FTPORTAL_UPLOAD_LIMIT, check=check)
+    file = await in_thread(_create, call, received, projects[0] if projects else None)
     return reply(file_shape(file))
 
 
-def _check_fields(fields: dict[str, str]) -> None:
-    _purpose(fields.get("purpose", ""))
-    _life(fields)
-
-
-def _create(call: Call, received: Received) -> File:
-    purpose = _purpose(received.fields.get("purpose", ""))
-    expires_in = _life(received.fields)
+def _create(call: Call, received: Received, project: Project | None) -> File:
     principal = call.principal
-    project = None
-    if purpose == Purpose.FINE_TUNE:
-        if not received.blob.size:
-            raise ApiError("The file is empty.", code="invalid_file", param="file")
-        named = call.request.headers.get("openai-project", "")
-        project = project_ensure(principal=principal, named=named)
     file = file_create(
         workspace=principal.workspace,
         project=project,
         name=received.file_name,
-        purpose=purpose,
+        purpose=_purpose(received.fields.get("purpose", "")),
         blob=received.blob,
-        expires_in=expires_in,
+        expires_in=_life(received.fields),
         by=principal.user,
     )
     return file_get(principal.workspace, file.public_id)
