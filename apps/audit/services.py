@@ -6,6 +6,7 @@ from django.db.models import Model
 
 from apps.accounts.models import User, Workspace
 from apps.audit.models import AuditEvent
+from apps.audit.plugs import tell_listeners
 from apps.core.request_context import current_request
 
 
@@ -21,7 +22,7 @@ def record(
 ) -> AuditEvent:
     """Append one event. `action` is dotted and in the past tense; values must be JSON and hold no secret."""
     origin = current_request()
-    return AuditEvent.objects.create(
+    event = AuditEvent.objects.create(
         workspace=workspace,
         actor=actor,
         actor_label=actor.email if actor else "system",
@@ -36,3 +37,5 @@ def record(
         address=origin.address or None,
         request_id=origin.request_id,
     )
+    tell_listeners(event)
+    return event

@@ -1,5 +1,6 @@
 from django.apps import AppConfig
-from django.db.models.signals import post_save
+
+from apps.audit.plugs import plug_in_listener
 
 
 class GatewayConfig(AppConfig):
@@ -8,7 +9,6 @@ class GatewayConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from apps.audit.models import AuditEvent
         from apps.gateway.services.session_events import session_event_announce
 
-        post_save.connect(session_event_announce, sender=AuditEvent, dispatch_uid="gateway.session_events")
+        plug_in_listener(session_event_announce)

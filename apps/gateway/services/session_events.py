@@ -4,21 +4,19 @@ Taken from the audit record as it is written: the message is queued in the trans
 is ever there without the other, and labeling knows nothing of webhooks.
 """
 
-from typing import Any
-
 from apps.audit.models import AuditEvent
 from apps.gateway.events import SESSION_EVENTS
 from apps.gateway.services.webhooks import event_announce
 
 
-def session_event_announce(*, sender: type[AuditEvent], instance: AuditEvent, **signal: Any) -> None:
-    """Receiver of a new entry in the audit record. Events hold figures and names, never labels or texts of rows."""
-    event_type = SESSION_EVENTS.get(instance.action)
-    if event_type is None or instance.workspace is None:
+def session_event_announce(entry: AuditEvent) -> None:
+    """Events hold figures and names, never labels or texts of rows."""
+    event_type = SESSION_EVENTS.get(entry.action)
+    if event_type is None or entry.workspace is None:
         return
     event_announce(
-        workspace=instance.workspace,
+        workspace=entry.workspace,
         event_type=event_type,
-        data={"session": int(instance.target_id), "name": instance.target_label, **instance.data},
-        key=f"audit-a{instance.pk}",
+        data={"session": int(entry.target_id), "name": entry.target_label, **entry.data},
+        key=f"audit-a{entry.pk}",
     )
