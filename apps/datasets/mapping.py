@@ -96,7 +96,7 @@ def row_of(record: Record, mapping: RowMapping) -> MappedRow | list[RowProblem]:
     )
     try:
         if plain:
-            split = record.split or (split_of(columns or {}, mapping) if mapping.split else "")
+            split = record.split or (split_of(columns or {}, mapping) if mapping.split else mapping.into)
             found = check_chat(value, record.raw.decode())
         else:
             if columns is None:

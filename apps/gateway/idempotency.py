@@ -8,6 +8,7 @@ from django.utils import timezone
 from starlette.responses import Response
 
 from apps.core.canonical import sha256_hex
+from apps.core.encryption import decrypt_text, encrypt_text
 from apps.core.errors import PortalError
 from apps.gateway.calls import Call, Route
 from apps.gateway.database import in_thread
@@ -30,7 +31,7 @@ async def answered_once(call: Call, route: Route) -> Response:
     fingerprint = await _fingerprint(call)
     earlier = await in_thread(_claim, call.principal.key.pk, key, fingerprint)
     if earlier is not None:
-        replayed = Response(bytes(earlier.reply), earlier.status or 200, media_type="application/json")
+        replayed = Response(decrypt_text(bytes(earlier.reply).decode()), earlier.status or 200, media_type="application/json")
         replayed.headers["idempotent-replayed"] = "true"
         return replayed
     response: Response | None = None
@@ -91,7 +92,9 @@ def _claim(api_key_id: int, key: str, fingerprint: str) -> IdempotentRequest | N
 
 
 def _remember(api_key_id: int, key: str, status: int, body: bytes) -> None:
-    IdempotentRequest.objects.filter(api_key_id=api_key_id, key=key).update(status=status, reply=body)
+    """Encrypted: the reply can hold a secret that is shown once."""
+    reply = encrypt_text(body.decode()).encode()
+    IdempotentRequest.objects.filter(api_key_id=api_key_id, key=key).update(status=status, reply=reply)
 
 
 def _forget(api_key_id: int, key: str) -> None:

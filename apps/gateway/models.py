@@ -313,7 +313,7 @@ class IdempotentRequest(models.Model):
     key = models.CharField(max_length=255)
     fingerprint = models.CharField(max_length=64, help_text="Method, path and body.")
     status = models.PositiveIntegerField(null=True, help_text="Null: still being answered.")
-    reply = models.BinaryField(default=bytes)
+    reply = models.BinaryField(default=bytes, help_text="Encrypted.")
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:

@@ -112,6 +112,7 @@ def test_a_repeated_request_is_done_once(http, upload):
 
     assert first.json() == again.json()
     assert again.headers["idempotent-replayed"] == "true"
+    assert b"ftjob-" not in bytes(IdempotentRequest.objects.get().reply), "sealed: replies can hold secrets"
     assert FineTuningJob.objects.count() == 1
 
 

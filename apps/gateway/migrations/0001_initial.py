@@ -93,7 +93,7 @@ class Migration(migrations.Migration):
                 ('key', models.CharField(max_length=255)),
                 ('fingerprint', models.CharField(help_text='Method, path and body.', max_length=64)),
                 ('status', models.PositiveIntegerField(help_text='Null: still being answered.', null=True)),
-                ('reply', models.BinaryField(default=bytes)),
+                ('reply', models.BinaryField(default=bytes, help_text='Encrypted.')),
                 ('created_at', models.DateTimeField(auto_now_add=True)),
                 ('api_key', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='+', to='accounts.apikey')),
             ],
