@@ -116,7 +116,7 @@ def test_the_trainer_gets_exactly_the_rows_of_the_version(start, version, settin
     settings.FTPORTAL_DEMO = tmp_path
     job = start(method="full", replay_rows=6, **SHORT_RUN)
     thread = in_background(job)
-    wait_until(lambda: reached(job, 1), "the first step")
+    wait_until(lambda: trainer_pid(job) is not None, "the trainer, which finds its rows there")
     lines = (job_directory(job.pk) / "train.jsonl").read_bytes().splitlines()
     own = [bytes(row.example.raw) for row in version.rows.filter(split="train").select_related("example")]
     assert lines[:24] == own
@@ -129,7 +129,7 @@ def test_the_trainer_gets_exactly_the_rows_of_the_version(start, version, settin
 
 
 def test_a_killed_supervisor_is_replaced_without_a_lost_or_doubled_point(start):
-    job = start(**(LONG_RUN | {"epochs": 12.0}))
+    job = start(**(LONG_RUN | {"epochs": 40.0}))
     first = supervise(operation_of(job).pk)
     wait_until(lambda: reached(job, 10), "ten steps")
     kill_hard(first.pid)
@@ -140,7 +140,7 @@ def test_a_killed_supervisor_is_replaced_without_a_lost_or_doubled_point(start):
     assert operations_reconcile()["resumed"] == 1
     run(job)
     assert job.state == JobState.SUCCEEDED, job.error
-    assert steps_of(job) == list(range(1, 73))
+    assert steps_of(job) == list(range(1, 241))
     assert list(job.points.values_list("seq", flat=True)) == sorted(
         set(job.points.values_list("seq", flat=True))
     )
@@ -149,18 +149,18 @@ def test_a_killed_supervisor_is_replaced_without_a_lost_or_doubled_point(start):
 
 
 def test_a_killed_trainer_goes_on_from_its_checkpoint(start):
-    job = start(**(LONG_RUN | {"epochs": 10.0, "evaluation_steps": 10}))
+    job = start(**(LONG_RUN | {"epochs": 40.0, "evaluation_steps": 40}))
     thread = in_background(job)
-    wait_until(lambda: job.checkpoints.filter(step__gte=10).exists() and reached(job, 12), "a checkpoint")
+    wait_until(lambda: job.checkpoints.filter(step__gte=40).exists() and reached(job, 42), "a checkpoint")
     kill_hard(running_trainer(job))
     thread.join()
     job.refresh_from_db()
     assert job.state == JobState.SUCCEEDED, job.error
     assert job.restarts == 1
-    assert job.plan["resumed_from_step"] >= 10
-    assert steps_of(job) == list(range(1, 61))
+    assert job.plan["resumed_from_step"] >= 40
+    assert steps_of(job) == list(range(1, 241))
     validations = list(job.points.filter(kind=PointKind.VALIDATION).values_list("step", flat=True))
-    assert validations == [10, 20, 30, 40, 50, 60]
+    assert validations == [40, 80, 120, 160, 200, 240]
     assert job.measured_tokens_per_second is None
 
 
