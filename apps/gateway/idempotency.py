@@ -31,7 +31,9 @@ async def answered_once(call: Call, route: Route) -> Response:
     fingerprint = await _fingerprint(call)
     earlier = await in_thread(_claim, call.principal.key.pk, key, fingerprint)
     if earlier is not None:
-        replayed = Response(decrypt_text(bytes(earlier.reply).decode()), earlier.status or 200, media_type="application/json")
+        replayed = Response(
+            decrypt_text(bytes(earlier.reply).decode()), earlier.status or 200, media_type="application/json"
+        )
         replayed.headers["idempotent-replayed"] = "true"
         return replayed
     response: Response | None = None

@@ -123,6 +123,8 @@ def edit_a_row(page: Page) -> None:
     data.search("garden gate")
     expect(page).to_have_url(re.compile("q=garden"))
     data.rows.first.get_by_role("link").first.click()
+    expect(page.get_by_role("region", name="Conversation")).to_be_visible()
+    page.wait_for_load_state()  # its keys work from then on
     page.keyboard.press("e")
     expect(data.title).to_contain_text("Edit row")
     page.get_by_label("Text of message 2").fill("look for")
