@@ -317,7 +317,9 @@
     if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) { event.preventDefault(); submit(); return; }
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     const isChoice = target.matches?.("input[type=radio], input[type=checkbox]");
-    if (target.matches?.("input, textarea, select") && !isChoice) {
+    // A dialog that was just closed keeps the focus for a moment: keys pressed then are meant for the page.
+    const isLeft = target.closest?.("dialog:not([open])");
+    if (target.matches?.("input, textarea, select") && !isChoice && !isLeft) {
       if (event.key === "Escape") target.blur();
       return;
     }
