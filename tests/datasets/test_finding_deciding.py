@@ -19,6 +19,7 @@ MAILS = [row(f"write to ada{number}@acme.io about item {number}", "contact") for
 @pytest.fixture
 def finding(upload, commit, work, people, monkeypatch) -> Finding:
     """E-mail addresses in twelve rows, which are many here."""
+    # The limit alone, so that twelve rows go the way of thousands.
     monkeypatch.setattr("apps.datasets.services.finding_deciding.ROWS_AT_ONCE", 5)
     dataset = commit(upload(lines(*MAILS))).dataset
     report = checks_request(dataset=dataset, actor=people.rob)

@@ -201,6 +201,7 @@ def test_duplicates_in_the_file_are_dropped_or_kept(choice, expected, upload, co
 
 @commits
 def test_duplicates_are_dropped_over_the_steps_of_a_commit(upload, commit, monkeypatch):
+    # The size alone, so that a small file takes several steps.
     monkeypatch.setattr("apps.datasets.services.import_committing.LINES_A_STEP", 4)
     record = upload(lines(*(row(f"ticket {i % 5}") for i in range(23))))
     commit(record)
@@ -239,6 +240,7 @@ def test_discarding_leaves_the_dataset_as_it_was(upload, rob, project):
 
 @pytest.mark.django_db(transaction=True)
 def test_a_cancelled_check_goes_on_where_it_stopped(rob, project, people, work, monkeypatch):
+    # The size alone, so that the check can be stopped between two batches.
     monkeypatch.setattr("apps.datasets.services.import_checking.BATCH_ROWS", 10)
     rob.post(url("upload", project), {"file": as_file(tickets(4000))})
     operation, record = Operation.objects.get(), Import.objects.get()
