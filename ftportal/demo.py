@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from apps.core.formatting import format_duration
+from apps.core.formatting import format_duration, format_number
 from ftportal.environment import Environment
 
 if TYPE_CHECKING:
@@ -130,7 +130,7 @@ class Demo:
         dataset = Dataset.objects.filter(project=self.project, name=DATASET).first()
         if dataset is not None and dataset.example_count:
             self.dataset = dataset
-            return f"{dataset.example_count:,} rows, kept from an earlier run"
+            return f"{format_number(dataset.example_count)} rows, kept from an earlier run"
         self.dataset = dataset or dataset_create(project=self.project, name=DATASET, actor=self.user)
         path = settings.FTPORTAL_DEMO / "support_tickets" / "tickets.jsonl"
         with path.open("rb") as file:
@@ -144,7 +144,7 @@ class Demo:
         self.wait(record)
         self.dataset.refresh_from_db()
         return (
-            f"{record.line_count:,} lines: {self.dataset.example_count:,} rows committed,"
+            f"{format_number(record.line_count)} lines: {format_number(self.dataset.example_count)} rows committed,"
             f" {record.duplicate_count} exact duplicates left out, {record.problem_count} lines with problems"
         )
 
@@ -172,8 +172,9 @@ class Demo:
             raise DemoError(f"Freezing failed: {version.error}")
         self.version: Version = version
         return (
-            f"{version}: {version.train_count:,} train, {version.validation_count:,} validation,"
-            f" {version.test_count:,} test; manifest {version.manifest_hash[:12]}"
+            f"{version}: {format_number(version.train_count)} train,"
+            f" {format_number(version.validation_count)} validation,"
+            f" {format_number(version.test_count)} test; manifest {version.manifest_hash[:12]}"
             + (", kept from an earlier run" if kept else "")
         )
 
@@ -306,7 +307,9 @@ class Demo:
 def _progress_line(operation: "Operation") -> str:
     parts = [operation.message or operation.get_state_display()]
     if operation.total:
-        parts.append(f"{operation.done:,} of {operation.total:,} {operation.unit}".strip())
+        parts.append(
+            f"{format_number(operation.done)} of {format_number(operation.total)} {operation.unit}".strip()
+        )
     if operation.seconds_left is not None:
         parts.append(f"about {format_duration(operation.seconds_left)} left")
     return ", ".join(parts)
