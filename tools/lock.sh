@@ -29,9 +29,9 @@ compile() {
     mv "$work/final.txt" "$file"
 }
 
-compile "Every package of a development machine" requirements/lock.txt --extra local --extra dev "$@"
+compile "Every package of a development machine" requirements/lock.txt --extra local --extra providers --extra dev "$@"
 grep -v '^ ' requirements/lock.txt | sed 's/ \\$//' >"$work/constraints.txt"
-compile "What runs, without the development tools" requirements/runtime.txt --extra local \
+compile "What runs, without the development tools" requirements/runtime.txt --extra local --extra providers \
     --constraint "$work/constraints.txt"
 
 npm install --package-lock-only --ignore-scripts --omit-lockfile-registry-resolved --no-audit --no-fund

@@ -27,6 +27,12 @@ class JobState(models.TextChoices):
 class Method(models.TextChoices):
     LORA = "lora", "LoRA"
     FULL = "full", "Full fine-tuning"
+    MANAGED = "managed", "Managed by the provider"
+
+
+class Objective(models.TextChoices):
+    SUPERVISED = "supervised", "Supervised"
+    DPO = "dpo", "DPO"
 
 
 class TrainingJob(TimeStampedModel):
@@ -51,6 +57,7 @@ class TrainingJob(TimeStampedModel):
     base_model = models.ForeignKey(BaseModel, models.PROTECT, related_name="training_jobs")
     provider = models.CharField(max_length=30, default="local")
     method = models.CharField(max_length=10, choices=Method.choices)
+    objective = models.CharField(max_length=12, choices=Objective.choices, default=Objective.SUPERVISED)
     configuration = models.JSONField(help_text="Everything the trainer is told; frozen.")
     configuration_hash = models.CharField(max_length=64)
     submission_key = models.UUIDField(
@@ -101,6 +108,25 @@ class TrainingJob(TimeStampedModel):
     started_at = models.DateTimeField(null=True)
     finished_at = models.DateTimeField(null=True)
 
+    # Only of jobs that a provider runs.
+    submission_started_at = models.DateTimeField(
+        null=True,
+        help_text="Set before the job is created at the provider: from then on it is looked for first.",
+    )
+    handle = models.CharField(max_length=300, blank=True, help_text="The provider's name for the job.")
+    cursor = models.TextField(blank=True, help_text="Where the next poll goes on.")
+    next_poll_at = models.DateTimeField(null=True)
+    poll_failures = models.PositiveIntegerField(default=0, help_text="In a row.")
+    poll_error = models.TextField(blank=True, help_text="Why the provider could not be asked last.")
+    polled_at = models.DateTimeField(null=True, help_text="When the provider answered last.")
+    provider_status = models.CharField(max_length=60, blank=True, help_text="The provider's own word.")
+    provider_reply = models.JSONField(default=dict, help_text="Its last answer, for diagnosis.")
+    trained_tokens = models.BigIntegerField(null=True, help_text="As the provider counts them.")
+    estimated_cost = models.DecimalField(max_digits=12, decimal_places=4, null=True)
+    cost = models.DecimalField(max_digits=12, decimal_places=4, null=True)
+    currency = models.CharField(max_length=3, blank=True)
+    price_date = models.DateField(null=True, help_text="Of the price list that the estimate stands on.")
+
     class Meta:
         ordering = ["-pk"]
         constraints = [
@@ -111,6 +137,9 @@ class TrainingJob(TimeStampedModel):
         indexes = [
             models.Index(fields=["project", "-id"], name="job_page"),
             models.Index(fields=["base_model", "method", "-id"], name="job_measured_rate"),
+            models.Index(
+                fields=["next_poll_at"], name="job_due", condition=models.Q(next_poll_at__isnull=False)
+            ),
         ]
 
     def __str__(self) -> str:
@@ -173,7 +202,8 @@ class MetricPoint(models.Model):
 class Checkpoint(models.Model):
     job = models.ForeignKey(TrainingJob, models.CASCADE, related_name="checkpoints")
     step = models.IntegerField()
-    path = models.CharField(max_length=300, help_text="In the job's directory, while it is kept.")
+    path = models.CharField(max_length=300, blank=True, help_text="In the job's directory, while it is kept.")
+    provider_model = models.CharField(max_length=300, blank=True, help_text="Its name at a provider.")
     artifact = models.ForeignKey(
         Blob, models.PROTECT, null=True, related_name="+", help_text="Its weights, once the job succeeded."
     )

@@ -58,6 +58,9 @@ class Operation(TimeStampedModel):
     dispatched_at = models.DateTimeField(null=True)
     started_at = models.DateTimeField(null=True)
     heartbeat_at = models.DateTimeField(null=True)
+    parked_at = models.DateTimeField(
+        null=True, help_text="Since when its work goes on elsewhere and no worker holds it."
+    )
     cancel_requested_at = models.DateTimeField(null=True)
     finished_at = models.DateTimeField(null=True)
 

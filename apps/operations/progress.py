@@ -23,6 +23,11 @@ class OperationSupersededError(Exception):
     """Another attempt took over (this process was silent too long). Stop at once, write nothing."""
 
 
+class OperationParkedError(Exception):
+    """Raised by work that goes on elsewhere: the operation stays open without a worker, and whoever looks after it
+    reports with `operation_note` and closes it with `operation_end`."""
+
+
 class Progress:
     """Reports for one attempt. Every write carries the attempt number, so an older attempt cannot write."""
 

@@ -17,7 +17,12 @@ from apps.core.states import transition
 from apps.operations.kinds import kind_get
 from apps.operations.live import announce, channel_of_subject, channel_of_workspace
 from apps.operations.models import Operation, OperationState
-from apps.operations.progress import OperationCancelledError, OperationSupersededError, Progress
+from apps.operations.progress import (
+    OperationCancelledError,
+    OperationParkedError,
+    OperationSupersededError,
+    Progress,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -102,6 +107,8 @@ def operation_run(*, operation_id: int) -> None:
             kind_get(operation.kind).run(operation, progress)
     except OperationSupersededError:
         logger.warning("operation.superseded", extra={"operation": operation.pk})
+    except OperationParkedError:
+        _park(operation)
     except OperationCancelledError:
         operation_end(operation=operation, state=OperationState.CANCELLED)
     except PortalError as error:
@@ -117,6 +124,38 @@ def operation_run(*, operation_id: int) -> None:
         )
     else:
         operation_end(operation=operation, state=OperationState.SUCCEEDED)
+
+
+def _park(operation: Operation) -> None:
+    now = timezone.now()
+    Operation.objects.filter(
+        pk=operation.pk, attempts=operation.attempts, state=OperationState.RUNNING
+    ).update(parked_at=now, worker="", updated_at=now)
+    logger.info("operation.parked", extra={"operation": operation.pk, "kind": operation.kind})
+    _announce(operation)
+
+
+def operation_note(
+    *,
+    operation: Operation,
+    done: int | None = None,
+    total: int | None = None,
+    message: str | None = None,
+    unit: str | None = None,
+) -> None:
+    """How far parked work is, as whoever looks after it was told."""
+    given = {"done": done, "total": total, "message": message and message[:300], "unit": unit}
+    changed = {
+        name: value
+        for name, value in given.items()
+        if value is not None and value != getattr(operation, name)
+    }
+    if not changed:
+        return
+    Operation.objects.filter(pk=operation.pk, parked_at__isnull=False).update(
+        **changed, updated_at=timezone.now()
+    )
+    _announce(operation)
 
 
 def operation_end(*, operation: Operation, state: str, error: str = "") -> None:
@@ -160,7 +199,10 @@ def operations_reconcile() -> dict[str, int]:
     """
     counts = {"resumed": 0, "failed": 0, "sent_again": 0}
     silent_since = timezone.now() - timedelta(seconds=settings.FTPORTAL_SILENT_SECONDS)
-    for operation in Operation.objects.filter(state=OperationState.RUNNING, heartbeat_at__lt=silent_since):
+    silent = Operation.objects.filter(
+        state=OperationState.RUNNING, parked_at=None, heartbeat_at__lt=silent_since
+    )
+    for operation in silent:
         counts["resumed" if _recover(operation) else "failed"] += 1
     lost_since = timezone.now() - timedelta(seconds=LOST_IN_QUEUE_SECONDS)
     lost = Operation.objects.filter(state=OperationState.QUEUED).filter(

@@ -16,6 +16,8 @@ from typing import Any, BinaryIO, Literal, Protocol, runtime_checkable
 from apps.core.errors import PortalError
 
 Method = Literal["lora", "full"]
+Objective = Literal["supervised", "dpo"]
+"""What is learned from: answers to imitate, or pairs of a preferred and a rejected answer."""
 Scheduler = Literal["linear", "cosine", "constant"]
 TooLong = Literal["drop", "truncate", "refuse"]
 ModelKind = Literal["base", "adapter", "full"]
@@ -49,6 +51,18 @@ class ProviderUnavailableError(ProviderError):
     code = "unavailable"
     retryable = True
 
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: str | None = None,
+        raw: Mapping[str, Any] | None = None,
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(message, code=code, raw=raw)
+        self.retry_after = retry_after
+        """Seconds that the provider asked to be left alone for."""
+
 
 class ProviderRejectedError(ProviderError):
     """The provider understood the request and will not do it; repeating it is pointless."""
@@ -80,6 +94,9 @@ class Hyperparameters:
     """One recipe. A provider that can't honour a field says so in `validate`, never ignores it silently."""
 
     method: Method = "lora"
+    objective: Objective = "supervised"
+    beta: float | None = None
+    """DPO: how strongly the model is held to the one it started from; larger holds it closer."""
     epochs: float = 3.0
     max_steps: int | None = None
     batch_size: int = 8
@@ -103,7 +120,8 @@ class Hyperparameters:
 class TrainingRequest:
     """A training job as the provider gets it. `job_id` makes `submit` idempotent.
 
-    Files are JSON lines in chat format: `{"messages": [{"role": …, "content": …}, …]}`.
+    Files are JSON lines in chat format: `{"messages": [{"role": …, "content": …}, …]}`; for DPO a line also holds
+    `"rejected": [{"role": "assistant", "content": …}]`, the answer that the last message was preferred to.
     """
 
     job_id: str
@@ -168,7 +186,7 @@ class TrainingState(StrEnum):
 class TrainingEvent:
     """One thing that happened, in order: `seq` counts 0, 1, 2… over the whole job, over a resume too.
 
-    `type` is one of phase, environment, plan, metrics, evaluation, checkpoint, result, stopped, failed;
+    `type` is one of phase, environment, plan, metrics, evaluation, checkpoint, message, result, stopped, failed;
     `data` holds the other fields of that type. `time` is unix seconds.
     """
 
@@ -195,12 +213,22 @@ class TrainingProgress:
 
 
 @dataclass(frozen=True, kw_only=True)
+class RemoteCheckpoint:
+    """A state of the model on the way that the provider keeps and can be asked."""
+
+    step: int
+    provider_model: str
+    validation_loss: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class TrainingResult:
     """What came out. A local result is a directory (`path`), a remote one is the provider's model id."""
 
     kind: ResultKind
     path: Path | None = None
     provider_model: str | None = None
+    checkpoints: tuple[RemoteCheckpoint, ...] = ()
     best_step: int | None = None
     validation_loss: float | None = None
     steps: int | None = None

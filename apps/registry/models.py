@@ -7,13 +7,18 @@ from apps.accounts.models import User, Workspace
 from apps.artifacts.models import Blob
 from apps.core.models import TimeStampedModel
 from apps.projects.models import Project
+from apps.providers.models import Connection
 
 
 class BaseModel(TimeStampedModel):
-    """A model to start from: a directory or hub id that the local trainer loads, as a workspace knows it."""
+    """A model to start from, as a workspace knows it: a directory or hub id that this installation loads, or a
+    model of a provider, reached over a connection."""
 
     workspace = models.ForeignKey(Workspace, models.CASCADE, related_name="base_models")
     provider = models.CharField(max_length=30, default="local", help_text="Name in the registry of adapters.")
+    connection = models.ForeignKey(
+        Connection, models.PROTECT, null=True, blank=True, related_name="base_models"
+    )
     reference = models.CharField(max_length=300, help_text="Directory, hub id or provider's model name.")
     revision = models.CharField(max_length=64, blank=True, help_text="Commit of a hub model, if pinned.")
     name = models.CharField(max_length=120)
@@ -21,14 +26,21 @@ class BaseModel(TimeStampedModel):
     context_length = models.IntegerField(null=True)
     licence = models.CharField(max_length=60, blank=True)
     description = models.TextField(blank=True)
+    end_of_life = models.DateField(null=True, blank=True, help_text="As its provider announced it.")
 
     class Meta:
         ordering = ["name"]
         constraints = [
             models.UniqueConstraint(
-                fields=["workspace", "provider", "reference", "revision"],
+                fields=["workspace", "provider", "connection", "reference", "revision"],
                 name="base_model_unique_in_workspace",
-            )
+                nulls_distinct=False,
+            ),
+            models.CheckConstraint(
+                condition=models.Q(provider="local", connection=None)
+                | ~models.Q(provider="local") & models.Q(connection__isnull=False),
+                name="remote_base_model_has_connection",
+            ),
         ]
 
     def __str__(self) -> str:
@@ -38,6 +50,7 @@ class BaseModel(TimeStampedModel):
 class ModelKind(models.TextChoices):
     ADAPTER = "adapter", "LoRA adapter"
     FULL = "full", "Full weights"
+    REMOTE = "remote", "At its provider"
 
 
 class ModelVersion(models.Model):
