@@ -239,6 +239,7 @@ CELERY_TASK_ROUTES = {
     "apps.datasets.tasks.empty_trash": {"queue": "default"},
     "apps.datasets.tasks.remove_abandoned_uploads": {"queue": "default"},
     "apps.datasets.tasks.help_checks": {"queue": "default"},
+    "apps.jobs.tasks.poll": {"queue": "default"},
     "apps.labeling.tasks.settle": {"queue": "default"},
     "apps.gateway.tasks.advance": {"queue": "control"},
     "apps.gateway.tasks.deliver": {"queue": "default"},
@@ -246,6 +247,7 @@ CELERY_TASK_ROUTES = {
 }
 CELERY_BEAT_SCHEDULE = {
     "reconcile": {"task": "apps.operations.tasks.reconcile", "schedule": 5.0, "options": {"expires": 5}},
+    "poll_jobs": {"task": "apps.jobs.tasks.poll", "schedule": 2.0, "options": {"expires": 2}},
     "orphans": {"task": "apps.jobs.tasks.orphans", "schedule": 60.0, "options": {"expires": 60}},
     "empty_trash": {
         "task": "apps.datasets.tasks.empty_trash",

@@ -60,7 +60,7 @@ class RemoteNumber:
 class Support:
     """How one model of a provider can be trained towards one objective. None where the provider names no limit.
 
-    `data_format` is a key of the export formats of datasets: "openai", "openai-preference", "together", "gemini"…
+    `data_format` is a key of the export formats of datasets: "chat", "preference", "together", "gemini"…
     """
 
     data_format: str

@@ -10,7 +10,14 @@ from apps.artifacts.models import Blob
 from apps.artifacts.storage import blob_open
 from apps.core.bundled_model import model_location
 from apps.core.errors import PortalError
-from apps.providers.contracts import ChatRequest, InferenceProvider, ModelReference, StreamingInference
+from apps.providers.contracts import (
+    ChatRequest,
+    InferenceProvider,
+    ModelReference,
+    ProviderRejectedError,
+    StreamingInference,
+)
+from apps.providers.opening import adapter_for, adapter_options
 from apps.providers.registry import inference_provider, streaming_inference
 from apps.registry.models import BaseModel, ModelKind, ModelVersion, Variant
 
@@ -23,7 +30,7 @@ class ModelMissingError(PortalError):
 
 def variant_provider(variant: Variant) -> InferenceProvider:
     """The provider, with the variant's model in place and ready to be asked."""
-    provider = provider_for(variant.base_model.provider)
+    provider = provider_for(variant.base_model)
     artifact = variant.model_version.artifact if variant.model_version is not None else None
     if artifact is None:
         provider.ensure_model(model_reference(variant))
@@ -32,19 +39,27 @@ def variant_provider(variant: Variant) -> InferenceProvider:
     return provider
 
 
-def provider_for(name: str) -> InferenceProvider:
-    """An inference provider with the address that the operator configured for it."""
-    return _provider(name, **_options(name))
+def provider_for(base: BaseModel) -> InferenceProvider:
+    """What answers for a base model and all that is tuned from it: the connection's provider, or the inference program
+    at the address that the operator configured. ProviderRejectedError where the provider only trains."""
+    if base.connection is None:
+        return _provider(base.provider, **_options())
+    adapter = adapter_for(base.connection)
+    if not isinstance(adapter, InferenceProvider):
+        raise ProviderRejectedError(
+            f"“{base.connection}” answers no questions over this installation.", code="no_inference"
+        )
+    return adapter
 
 
-def streaming_for(name: str) -> StreamingInference:
+def streaming_for(base: BaseModel) -> StreamingInference:
     """The same provider for an event loop; a new one, which belongs to that loop."""
-    return streaming_inference(name, **_options(name))
+    if base.connection is None:
+        return streaming_inference(base.provider, **_options())
+    return streaming_inference(base.provider, **adapter_options(base.connection))
 
 
-def _options(name: str) -> dict[str, Any]:
-    if name != "local":
-        return {}
+def _options() -> dict[str, Any]:
     url = settings.FTPORTAL_INFERENCE_URL
     return {
         "inference_url": url,
@@ -68,11 +83,13 @@ def reference_of(
     base: BaseModel, version: ModelVersion | None, *, checkpoint: Blob | None = None
 ) -> ModelReference:
     """A base model, a version trained from it, or a checkpoint on the way to that version."""
+    if version is not None and version.provider_model:
+        return ModelReference(provider_model=version.provider_model)
+    if base.connection_id is not None:
+        return ModelReference(kind="base", base=base.reference)
     location, revision = model_location(base.reference), base.revision or None
     if version is None:
         return ModelReference(kind="base", base=location, base_revision=revision)
-    if version.provider_model:
-        return ModelReference(provider_model=version.provider_model)
     weights = checkpoint or version.artifact
     if weights is None or weights.sha256 is None:
         raise ModelMissingError(f"The weights of {version.name} are missing, so it cannot be asked.")
