@@ -54,9 +54,7 @@ class KnownModels:
 
 def base_models_of(workspace: Workspace) -> list[BaseModel]:
     """Every base model of the workspace; the one that ships is always among them."""
-    found = list(
-        BaseModel.objects.filter(workspace=workspace).select_related("connection").order_by("pk")
-    )
+    found = list(BaseModel.objects.filter(workspace=workspace).select_related("connection").order_by("pk"))
     if not any(base.reference == BUNDLED_MODEL for base in found):
         found.append(base_model_ensure(workspace=workspace, reference=BUNDLED_MODEL, actor=None))
     return found
@@ -69,7 +67,11 @@ def api_name(base: BaseModel) -> str:
 
 def base_model_named(workspace: Workspace, name: str) -> BaseModel | None:
     """By its own name, or by an alias of the workspace."""
-    alias = ModelAlias.objects.filter(workspace=workspace, name=name).select_related("base_model__connection").first()
+    alias = (
+        ModelAlias.objects.filter(workspace=workspace, name=name)
+        .select_related("base_model__connection")
+        .first()
+    )
     if alias is not None:
         return alias.base_model
     return next((base for base in base_models_of(workspace) if api_name(base) == name), None)

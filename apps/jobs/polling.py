@@ -114,6 +114,7 @@ def _send_again(job: TrainingJob) -> None:
 
 def _ask(job: TrainingJob) -> Answer:
     """In a thread of its own, without the database."""
+    assert job.base_model.connection is not None
     try:
         adapter: RemoteTrainer = adapter_for(job.base_model.connection)
         if job.stop_asked:  # type: ignore[attr-defined]

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from django.conf import settings
 from django.utils import timezone
@@ -23,7 +23,12 @@ from apps.datasets.version_exports import export_file
 from apps.jobs.models import TrainingJob
 from apps.jobs.remote_steps import job_problem_note, job_send_later, job_sent, job_submission_begin
 from apps.operations.progress import OperationParkedError, Progress
-from apps.providers.contracts import ProviderError, ProviderRejectedError, ProviderUnavailableError
+from apps.providers.contracts import (
+    Objective,
+    ProviderError,
+    ProviderRejectedError,
+    ProviderUnavailableError,
+)
 from apps.providers.opening import adapter_for
 from apps.providers.remote import DataFacts, FileRole, RemoteRequest, RemoteTrainer
 from apps.providers.sent_files import sent_file_find, sent_file_forget, sent_file_note
@@ -94,7 +99,8 @@ class Sender:
 
     @property
     def _takes_validation(self) -> bool:
-        support = self._adapter.support(self._job.base_model.reference, self._job.objective)  # type: ignore[arg-type]
+        objective = cast("Objective", self._job.objective)
+        support = self._adapter.support(self._job.base_model.reference, objective)
         return bool(self._job.version.validation_count and support is not None and support.takes_validation)
 
     # --- Files ----------------------------------------------------------------------------------------------------
@@ -115,13 +121,9 @@ class Sender:
                 return known.provider_file
             filename = f"{self._job.version.dataset.name}-v{self._job.version.number}-{role}.jsonl"
             self._progress.report(message=f"Sending the {role} file, {format_bytes(size)}")
+            objective = cast("Objective", self._job.objective)
             provider_file = self._patiently(
-                lambda: self._adapter.upload(
-                    path,
-                    role=role,
-                    objective=self._job.objective,
-                    filename=filename,  # type: ignore[arg-type]
-                )
+                lambda: self._adapter.upload(path, role=role, objective=objective, filename=filename)
             )
         sent_file_note(
             connection=self._connection,
@@ -237,7 +239,7 @@ def remote_request(
     return RemoteRequest(
         job_key=job_key(job),
         base_model=job.base_model.reference,
-        objective=job.objective,  # type: ignore[arg-type]
+        objective=cast("Objective", job.objective),
         training_file=training_file,
         validation_file=validation_file,
         hyperparameters=values,

@@ -181,6 +181,7 @@ def make_remote_configuration(
     given = dict(hyperparameters)
     seed = given.pop("seed", None)
     chosen = cast("Objective", objective)
+    assert base_model.connection is not None
     support = adapter_for(base_model.connection).support(base_model.reference, chosen)
     if support is None:
         raise JobRefusedError(

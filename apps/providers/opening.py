@@ -43,9 +43,17 @@ def adapter_for(connection: Connection) -> Any:
 
 def make_adapter(provider: str, values: dict[str, Any]) -> Any:
     """A new adapter that belongs to the caller, who closes it. Settings that have no value get their default."""
-    kind = provider_class(provider)
-    defaults = {setting.name: setting.default for setting in kind.settings}
-    return kind(defaults | values, allow_private=settings.FTPORTAL_ALLOW_PRIVATE_URLS)
+    return provider_class(provider)(**_options(provider, values))
+
+
+def adapter_options(connection: Connection) -> dict[str, Any]:
+    """The constructor arguments of the connection's adapter, for what keeps one of its own."""
+    return _options(connection.provider, connection.adapter_settings())
+
+
+def _options(provider: str, values: dict[str, Any]) -> dict[str, Any]:
+    defaults = {setting.name: setting.default for setting in provider_class(provider).settings}
+    return {"settings": defaults | values, "allow_private": settings.FTPORTAL_ALLOW_PRIVATE_URLS}
 
 
 def _kept(connection: Connection) -> Any:
