@@ -69,7 +69,11 @@ class OpenAIPeer(Peer):
                 if to == "succeeded":
                     self._succeed(job)
                 elif to == "failed":
-                    job["error"] = {"code": "invalid_training_file", "message": self.reason, "param": "training_file"}
+                    job["error"] = {
+                        "code": "invalid_training_file",
+                        "message": self.reason,
+                        "param": "training_file",
+                    }
                     self.state.add_event(handle, self.reason, level="error")
 
     def _start(self, job: dict[str, Any]) -> None:

@@ -39,7 +39,9 @@ class Refused(Exception):
         super().__init__(message)
         self.status = status
         self.headers = {} if retry_after is None else {"retry-after": str(retry_after)}
-        self.body = {"error": {"message": message, "type": "invalid_request_error", "param": param, "code": code}}
+        self.body = {
+            "error": {"message": message, "type": "invalid_request_error", "param": param, "code": code}
+        }
 
 
 class State:
@@ -63,7 +65,9 @@ class State:
         self.clock += 1
         return self.clock
 
-    def add_event(self, job: str, message: str, data: dict[str, Any] | None = None, level: str = "info") -> None:
+    def add_event(
+        self, job: str, message: str, data: dict[str, Any] | None = None, level: str = "info"
+    ) -> None:
         events = self.events[job]
         events.append(
             {
@@ -151,7 +155,9 @@ class Protocol:
     def jobs(self, query: dict[str, str]) -> dict[str, Any]:
         wanted = {key[9:-1]: value for key, value in query.items() if key.startswith("metadata[")}
         found = [
-            job for job in reversed(self.state.jobs.values()) if wanted.items() <= (job["metadata"] or {}).items()
+            job
+            for job in reversed(self.state.jobs.values())
+            if wanted.items() <= (job["metadata"] or {}).items()
         ]
         return listing(found, query, 20)
 
@@ -170,7 +176,9 @@ class Protocol:
         if set(body) - CREATE_KEYS:
             raise Refused(400, f"Unrecognized request argument: {set(body) - CREATE_KEYS}")
         if body["model"] != BASE_MODEL:
-            raise Refused(400, f"Model {body['model']} is not available for fine-tuning.", code="model_not_available")
+            raise Refused(
+                400, f"Model {body['model']} is not available for fine-tuning.", code="model_not_available"
+            )
         if self.file(body["training_file"])["status"] != "processed":
             raise Refused(400, "The file is not usable.", code="invalid_training_file")
         method = body.get("method") or {"type": "supervised"}

@@ -87,7 +87,13 @@ def judged(adapter: RemoteTrainer, file: str) -> FileState:
 
 def asked_for(peer: Peer, file: str, key: str = "job-1", **changes: Any) -> RemoteRequest:
     return RemoteRequest(
-        **{"job_key": key, "base_model": peer.base_model, "training_file": file, "suffix": "tickets", **changes}
+        **{
+            "job_key": key,
+            "base_model": peer.base_model,
+            "training_file": file,
+            "suffix": "tickets",
+            **changes,
+        }
     )
 
 
