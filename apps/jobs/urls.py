@@ -1,12 +1,14 @@
 from django.urls import path
 
-from apps.jobs import data_views, stream, views
+from apps.jobs import data_views, place_views, stream, views
 
 app_name = "jobs"
 urlpatterns = [
     path("", views.jobs, name="index"),
     path("new/", views.create, name="create"),
     path("compare/", views.compare, name="compare"),
+    path("where/", place_views.where, name="where"),
+    path("where/take/", place_views.take, name="take"),
     path("<int:pk>/", views.detail, name="detail"),
     path("<int:pk>/cancel/", views.cancel, name="cancel"),
     path("<int:pk>/pause/", views.pause, name="pause"),

@@ -4,6 +4,8 @@ import json
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
+from datetime import date
+from decimal import Decimal
 from typing import Any
 
 from django.conf import settings as site
@@ -24,13 +26,14 @@ from apps.providers.connection_settings import (
     moved_address,
 )
 from apps.providers.contracts import ProviderError
-from apps.providers.models import Connection
+from apps.providers.models import Connection, Price
 from apps.providers.opening import adapter_for
 from apps.providers.plugs import uses_of
+from apps.providers.prices import objective_of
 from apps.providers.registry import provider_class
 from apps.providers.remote import ConnectionCheck, RemoteModel, Setting
+from apps.providers.selectors import CHECK_KIND
 
-CHECK_KIND = "providers.check"
 MOST_MODELS = 2000
 """Models of a listing that are kept, of each kind."""
 LONGEST_NAME = 80
@@ -212,6 +215,72 @@ def _model_as_json(model: RemoteModel) -> dict[str, Any]:
     if model.end_of_life is not None:
         values["end_of_life"] = model.end_of_life.isoformat()
     return values
+
+
+# --- Prices ---------------------------------------------------------------------------------------------------------
+
+
+def price_set(
+    *,
+    workspace: Workspace,
+    provider: str,
+    model: str,
+    kind: str,
+    amount: Decimal,
+    currency: str,
+    as_of: date,
+    by: User | None,
+    objective: str = "supervised",
+    source: str = "",
+) -> Price:
+    """What one million tokens cost; a price that was said before for the same thing is replaced."""
+    said: dict[str, Any] = {"amount": amount, "currency": currency, "as_of": as_of, "source": source}
+    what: dict[str, Any] = {
+        "provider": provider,
+        "model": model.strip(),
+        "kind": kind,
+        "objective": objective_of(kind, objective),
+    }
+    with transaction.atomic():
+        before = Price.objects.select_for_update().filter(workspace=workspace, **what).first()
+        earlier = _price_values(before) if before is not None else None
+        price, _ = Price.objects.update_or_create(
+            workspace=workspace, **what, defaults={**said, "changed_by": by}
+        )
+        if earlier != _price_values(price):
+            record(
+                workspace=workspace,
+                actor=by,
+                action="price.said",
+                target=price,
+                before=earlier,
+                after=_price_values(price),
+                data=what,
+            )
+    return price
+
+
+def price_remove(*, price: Price, by: User | None) -> None:
+    """The shipped price counts again, if there is one."""
+    with transaction.atomic():
+        record(
+            workspace=price.workspace,
+            actor=by,
+            action="price.removed",
+            target=price,
+            before=_price_values(price),
+            data={"provider": price.provider, "model": price.model, "kind": price.kind},
+        )
+        price.delete()
+
+
+def _price_values(price: Price) -> dict[str, str]:
+    return {
+        "amount": f"{price.amount.normalize():f}",
+        "currency": price.currency,
+        "as_of": price.as_of.isoformat(),
+        "source": price.source,
+    }
 
 
 # --- Their parts ----------------------------------------------------------------------------------------------------

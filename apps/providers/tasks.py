@@ -4,7 +4,8 @@ from apps.operations.kinds import operation_kind
 from apps.operations.models import Operation
 from apps.operations.progress import Progress
 from apps.providers.models import Connection
-from apps.providers.services import CHECK_KIND, connection_check
+from apps.providers.selectors import CHECK_KIND
+from apps.providers.services import connection_check
 
 
 def _nothing_to_undo(operation: Operation) -> None:
