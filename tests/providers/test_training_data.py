@@ -9,8 +9,8 @@ from transformers import AutoTokenizer
 
 from apps.core.chat_tokens import ChatTokenizer
 from apps.providers.adapters.local.trainer.data import IGNORED, batches_by_length, tokenise
-from apps.providers.adapters.local.trainer.errors import TrainingFailed
 from apps.providers.adapters.local.trainer.job import Job
+from apps.providers.jobdirs.errors import TrainingFailed
 from tests.providers.conftest import job_fields
 from tests.providers.tiny import CHATML_PLAIN, chat, make_model, write_jsonl
 

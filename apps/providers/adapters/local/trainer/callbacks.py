@@ -7,10 +7,10 @@ from typing import Any
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from apps.providers.adapters.local.trainer.checkpoints import Checkpoints, Progress
-from apps.providers.adapters.local.trainer.errors import TrainingFailed
-from apps.providers.adapters.local.trainer.events import EventLog
 from apps.providers.adapters.local.trainer.sft import PortalTrainer
-from apps.providers.adapters.local.trainer.stopping import StopSignal
+from apps.providers.jobdirs.errors import TrainingFailed
+from apps.providers.jobdirs.events import EventLog
+from apps.providers.jobdirs.stopping import StopSignal
 
 
 class Reporter(TrainerCallback):  # type: ignore[misc]

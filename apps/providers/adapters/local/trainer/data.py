@@ -9,8 +9,8 @@ from typing import Any
 import msgspec
 
 from apps.core.chat_tokens import ChatTokenizer, EncodedChat
-from apps.providers.adapters.local.trainer.errors import TrainingFailed
 from apps.providers.adapters.local.trainer.job import Job
+from apps.providers.jobdirs.errors import TrainingFailed
 
 # The label that the loss leaves out, by PyTorch's convention.
 IGNORED = -100

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from apps.providers.adapters.local.trainer.errors import TrainingFailed
+from apps.providers.jobdirs.errors import TrainingFailed
 
 JOB_FILE = "job.json"
 

@@ -10,8 +10,6 @@ from transformers.utils import logging as transformers_logging
 from apps.providers.adapters.local.trainer.callbacks import Reporter
 from apps.providers.adapters.local.trainer.checkpoints import Checkpoints, Progress
 from apps.providers.adapters.local.trainer.data import TokenRows, tokenise
-from apps.providers.adapters.local.trainer.errors import StopRequested, TrainingFailed
-from apps.providers.adapters.local.trainer.events import EventLog
 from apps.providers.adapters.local.trainer.job import Job
 from apps.providers.adapters.local.trainer.model import (
     check_directory,
@@ -23,7 +21,9 @@ from apps.providers.adapters.local.trainer.model import (
     lora_config,
 )
 from apps.providers.adapters.local.trainer.sft import PortalTrainer, as_dataset, training_arguments
-from apps.providers.adapters.local.trainer.stopping import StopSignal
+from apps.providers.jobdirs.errors import StopRequested, TrainingFailed
+from apps.providers.jobdirs.events import EventLog
+from apps.providers.jobdirs.stopping import StopSignal
 
 AUTOMATIC_EVALUATIONS = 10
 # Validation keeps no gradients, so it fits more rows at once than training.

@@ -10,10 +10,10 @@ from trl import SFTConfig, SFTTrainer
 
 from apps.providers.adapters.local.trainer.checkpoints import Checkpoints, Progress
 from apps.providers.adapters.local.trainer.data import TokenRows, batches_by_length
-from apps.providers.adapters.local.trainer.errors import StopRequested
 from apps.providers.adapters.local.trainer.job import Job
 from apps.providers.adapters.local.trainer.model import Hardware
-from apps.providers.adapters.local.trainer.stopping import StopSignal
+from apps.providers.jobdirs.errors import StopRequested
+from apps.providers.jobdirs.stopping import StopSignal
 
 SCHEDULERS = {"linear": "linear", "cosine": "cosine", "constant": "constant_with_warmup"}
 NEVER = 2**31
