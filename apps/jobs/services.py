@@ -12,11 +12,12 @@ from apps.artifacts.models import Blob
 from apps.audit.services import record
 from apps.core.canonical import canonical_hash
 from apps.core.errors import ConflictError, PortalError
+from apps.core.formatting import format_number
 from apps.core.states import transition
 from apps.datasets.models import Version, VersionState
 from apps.jobs.hyperparameters import recommend, resolve
 from apps.jobs.job_files import replay_file
-from apps.jobs.models import Checkpoint, JobState, MetricPoint, TrainingJob
+from apps.jobs.models import Checkpoint, JobState, MetricPoint, Objective, TrainingJob
 from apps.jobs.remote_recipes import (
     CostEstimate,
     carried_rows,
@@ -25,10 +26,12 @@ from apps.jobs.remote_recipes import (
     remote_numbers,
 )
 from apps.jobs.replay import choose_rows
+from apps.jobs.selectors import pair_counts
 from apps.operations.models import Operation, OperationState
 from apps.operations.services import operation_cancel, operation_start
 from apps.projects.models import Project
-from apps.providers.contracts import Objective, TrainingResult
+from apps.providers.contracts import Objective as ObjectiveName
+from apps.providers.contracts import TrainingResult
 from apps.providers.opening import adapter_for
 from apps.registry.models import BaseModel
 from apps.registry.services import model_version_create
@@ -53,7 +56,7 @@ def job_start(
     method: str,
     hyperparameters: Mapping[str, Any],
     by: User | None,
-    objective: str = "supervised",
+    objective: str = Objective.SUPERVISED,
     cost: CostEstimate | None = None,
     submission_key: uuid.UUID | None = None,
 ) -> TrainingJob:
@@ -79,7 +82,11 @@ def job_start(
         )
     else:
         configuration = make_configuration(
-            version=version, base_model=base_model, method=method, hyperparameters=hyperparameters
+            version=version,
+            base_model=base_model,
+            method=method,
+            hyperparameters=hyperparameters,
+            objective=objective,
         )
     try:
         with transaction.atomic():
@@ -140,20 +147,32 @@ def _check(*, project: Project, version: Version, base_model: BaseModel) -> None
 
 
 def make_configuration(
-    *, version: Version, base_model: BaseModel, method: str, hyperparameters: Mapping[str, Any]
+    *,
+    version: Version,
+    base_model: BaseModel,
+    method: str,
+    hyperparameters: Mapping[str, Any],
+    objective: str = Objective.SUPERVISED,
 ) -> dict[str, Any]:
-    """Everything that decides what comes out of the training, by content, not by name."""
+    """Everything that decides what comes out of the training, by content, not by name.
+
+    The objective is named where it is not the supervised one, so that a supervised training keeps the hash that it
+    has always had.
+    """
+    rows, validation_rows = _usable_rows(version, objective)
     recommended = recommend(
         method=method,
         parameters=base_model.parameters,
         context_length=base_model.context_length,
-        rows=version.train_count,
+        rows=rows,
         too_long=version.too_long,
+        objective=objective,
     )
-    values = resolve(hyperparameters, method=method, recommended=recommended)
-    if values["early_stopping_patience"] is not None and not version.validation_count:
+    values = resolve(hyperparameters, method=method, recommended=recommended, objective=objective)
+    if values["early_stopping_patience"] is not None and not validation_rows:
+        what = "validation pairs" if objective == Objective.DPO else "validation rows"
         raise JobRefusedError(
-            "Early stopping watches the validation loss, and this version has no validation rows. Switch it off, or"
+            f"Early stopping watches the validation loss, and this version has no {what}. Switch it off, or"
             " freeze a version with a validation share."
         )
     replay = None
@@ -166,7 +185,21 @@ def make_configuration(
         "replay": replay,
         "method": method,
         "hyperparameters": values,
-    }
+    } | ({"objective": str(objective)} if objective != Objective.SUPERVISED else {})
+
+
+def _usable_rows(version: Version, objective: str) -> tuple[int, int]:
+    """Rows to train and to validate on. Raises JobRefusedError where DPO has nothing to learn from."""
+    if objective != Objective.DPO:
+        return version.train_count, version.validation_count
+    pairs = pair_counts(version)
+    if not pairs.train:
+        raise JobRefusedError(
+            f"DPO learns from preference pairs, and none of the {format_number(version.train_count)} training rows of"
+            f" {version} is one: a row needs a rejected answer beside the preferred one. Import pairs, or train"
+            " supervised."
+        )
+    return pairs.train, pairs.validation
 
 
 def make_remote_configuration(
@@ -180,7 +213,7 @@ def make_remote_configuration(
     """The same for a job that the provider of the base model runs. Raises JobRefusedError and HyperparameterError."""
     given = dict(hyperparameters)
     seed = given.pop("seed", None)
-    chosen = cast("Objective", objective)
+    chosen = cast("ObjectiveName", objective)
     assert base_model.connection is not None
     support = adapter_for(base_model.connection).support(base_model.reference, chosen)
     if support is None:
