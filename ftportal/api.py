@@ -4,6 +4,7 @@ from ninja import NinjaAPI
 
 from apps.core.api import register_errors
 from apps.datasets.api import routers as dataset_routers
+from apps.jobs.api import router as jobs
 from apps.projects.api import router as projects
 from apps.providers.api import router as connections
 
@@ -20,5 +21,5 @@ api = NinjaAPI(
 register_errors(api)
 api.add_router("/w/{slug:workspace_slug}", projects)
 api.add_router("/w/{slug:workspace_slug}", connections)
-for router in dataset_routers:
+for router in (*dataset_routers, jobs):
     api.add_router("/w/{slug:workspace_slug}/p/{slug:project_slug}", router)

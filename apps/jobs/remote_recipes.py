@@ -1,52 +1,16 @@
-"""What a provider is told about a job, and what is known beforehand of how it will go: its data, losses and cost."""
+"""What a provider is told about a job: its own hyperparameters, checked, and a configuration that says it all."""
 
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import Decimal
 from typing import Any
 
-from apps.datasets.exports import FORMATS
 from apps.datasets.models import Version
-from apps.datasets.provider_formats import FEATURES, PAIR, PROVIDER_FORMATS
-from apps.datasets.version_exports import feature_counts
 from apps.jobs.hyperparameters import HyperparameterError, label
 from apps.providers.contracts import Objective
 from apps.providers.remote import RemoteNumber, Support
-
-CENT = Decimal("0.0001")
-MILLION = Decimal(1_000_000)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Loss:
-    """Rows that lose something on the way to a provider, in words."""
-
-    rows: int
-    what: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class Carried:
-    """What of a version's rows reaches the provider."""
-
-    left_out: int
-    dropped: tuple[Loss, ...]
-
-
-def carried_rows(version: Version, data_format: str) -> Carried:
-    """What the data format of a provider leaves out of the version, over all its splits."""
-    counts = feature_counts(version)
-    if data_format in FORMATS:
-        pairs = sum(rows for joined, rows in counts.items() if PAIR in joined.split(","))
-        left_out = version.row_count - pairs if data_format == "preference" else 0
-        return Carried(left_out=left_out, dropped=())
-    losses = PROVIDER_FORMATS[data_format].losses(counts)
-    return Carried(
-        left_out=losses.left_out,
-        dropped=tuple(Loss(rows=rows, what=FEATURES[name]) for name, rows in losses.dropped.items()),
-    )
 
 
 def remote_numbers(given: Mapping[str, Any], support: Support) -> dict[str, float | int]:
@@ -114,12 +78,4 @@ class CostEstimate:
 
     amount: Decimal
     currency: str
-    tokens: int
     price_date: date | None = None
-
-
-def estimated_cost(*, tokens: int, epochs: float, price: Decimal, currency: str, as_of: date) -> CostEstimate:
-    """Tokens of the training rows times epochs times the price of a million: how providers charge for training."""
-    trained = round(tokens * epochs)
-    amount = (price * trained / MILLION).quantize(CENT, rounding=ROUND_HALF_UP)
-    return CostEstimate(amount=amount, currency=currency, tokens=trained, price_date=as_of)

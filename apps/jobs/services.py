@@ -18,13 +18,8 @@ from apps.datasets.models import Version, VersionState
 from apps.jobs.hyperparameters import recommend, resolve
 from apps.jobs.job_files import replay_file
 from apps.jobs.models import Checkpoint, JobState, MetricPoint, Objective, TrainingJob
-from apps.jobs.remote_recipes import (
-    CostEstimate,
-    carried_rows,
-    plain_suffix,
-    remote_configuration,
-    remote_numbers,
-)
+from apps.jobs.prospects import carried_rows
+from apps.jobs.remote_recipes import CostEstimate, plain_suffix, remote_configuration, remote_numbers
 from apps.jobs.replay import choose_rows
 from apps.jobs.selectors import pair_counts
 from apps.operations.models import Operation, OperationState

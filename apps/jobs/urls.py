@@ -1,11 +1,12 @@
 from django.urls import path
 
-from apps.jobs import data_views, place_views, stream, views
+from apps.jobs import data_views, place_views, remote_views, stream, views
 
 app_name = "jobs"
 urlpatterns = [
     path("", views.jobs, name="index"),
     path("new/", views.create, name="create"),
+    path("new/at-provider/", remote_views.create, name="create_remote"),
     path("compare/", views.compare, name="compare"),
     path("where/", place_views.where, name="where"),
     path("where/take/", place_views.take, name="take"),

@@ -10,6 +10,7 @@ from apps.artifacts.models import Blob
 from apps.artifacts.storage import blob_open
 from apps.core.bundled_model import model_location
 from apps.core.errors import PortalError
+from apps.providers.asking import IN_FLIGHT, IN_FLIGHT_REMOTE
 from apps.providers.contracts import (
     ChatRequest,
     InferenceProvider,
@@ -37,6 +38,11 @@ def variant_provider(variant: Variant) -> InferenceProvider:
     else:
         provider.ensure_model(model_reference(variant), lambda: blob_open(artifact))
     return provider
+
+
+def questions_at_once(variant: Variant) -> int:
+    """How many questions a variant may be asked at the same time."""
+    return IN_FLIGHT if variant.base_model.connection_id is None else IN_FLIGHT_REMOTE
 
 
 def provider_for(base: BaseModel) -> InferenceProvider:

@@ -20,7 +20,7 @@ from apps.operations.progress import Progress
 from apps.operations.services import operation_start
 from apps.providers.asking import Outcome, Patience, ask_all
 from apps.providers.asking import Question as Asking
-from apps.registry.inference import chat_request, variant_provider
+from apps.registry.inference import chat_request, questions_at_once, variant_provider
 from apps.registry.models import Variant
 from apps.registry.prompts import messages_for
 
@@ -72,7 +72,12 @@ def drafts_make(*, run: DraftRun, progress: Progress) -> None:
     progress.report(done, total=total, unit="drafts", message="Loading the model", force=True)
     if asking:
         provider = variant_provider(run.variant)
-        outcomes = ask_all(provider, asking, patience=Patience(seconds=settings.FTPORTAL_INFERENCE_PATIENCE))
+        outcomes = ask_all(
+            provider,
+            asking,
+            in_flight=questions_at_once(run.variant),
+            patience=Patience(seconds=settings.FTPORTAL_INFERENCE_PATIENCE),
+        )
         try:
             for batch in outcomes:
                 _store(run, questions, batch)
