@@ -88,8 +88,8 @@ PRESETS: dict[str, Preset] = {
         Preset(
             PREFERENCE,
             "Preference pair",
-            "A chosen and a rejected answer, as texts or as messages. DPO learns from both, supervised training from the"
-            " chosen one.",
+            "A chosen and a rejected answer, as texts or as messages. DPO learns from both, supervised training from"
+            " the chosen one.",
             (
                 Part("prompt", "Prompt", ("prompt", "question", "instruction", "input"), required=False),
                 Part("chosen", "Chosen answer", ("chosen", "preferred")),

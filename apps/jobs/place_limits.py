@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from apps.core.formatting import format_bytes, format_number
-from apps.datasets.provider_formats import FEATURES, OTHER, PAIR, PROVIDER_FORMATS, TOOLS, WEIGHTS, Losses
+from apps.datasets.provider_formats import FEATURES, OTHER, PAIR, PROVIDER_FORMATS, TOOLS, Losses
 from apps.providers.remote import Support
 
 SUPERVISED, DPO = "supervised", "dpo"
@@ -88,25 +88,28 @@ def _rows(count: int) -> str:
 
 # --- What would be lost ---------------------------------------------------------------------------------------------
 
-OPENAI_FORMATS = ("openai", "chat")
-OPENAI_PAIR_FORMATS = ("openai-preference", "preference")
+CHAT, PREFERENCE = "chat", "preference"
+"""OpenAI's own lines, for answers and for pairs."""
 
 
 def losses_in(data_format: str, counts: Mapping[str, int]) -> Losses | None:
     """What a provider's format can't carry of rows with these features; None: nobody wrote down what it carries."""
     if data_format in PROVIDER_FORMATS:
         return PROVIDER_FORMATS[data_format].losses(counts)
-    if data_format in OPENAI_FORMATS:
+    if data_format == CHAT:
         return Losses(0, _held(counts, (PAIR, OTHER)))
-    if data_format in OPENAI_PAIR_FORMATS:
+    if data_format == PREFERENCE:
         pairs = {joined: rows for joined, rows in counts.items() if PAIR in joined.split(",")}
         return Losses(sum(counts.values()) - sum(pairs.values()), _held(pairs, (OTHER,)))
     return None
 
 
-def losses_here(counts: Mapping[str, int]) -> Losses:
-    """This installation's trainer reads the messages of a row and nothing beside them."""
-    return Losses(0, _held(counts, (TOOLS, WEIGHTS, PAIR, OTHER)))
+def losses_here(counts: Mapping[str, int], objective: str) -> Losses:
+    """This installation's trainer reads the messages of a row, for DPO the rejected answer, and nothing beside them."""
+    if objective == DPO:
+        pairs = {joined: rows for joined, rows in counts.items() if PAIR in joined.split(",")}
+        return Losses(sum(counts.values()) - sum(pairs.values()), _held(pairs, (TOOLS, OTHER)))
+    return Losses(0, _held(counts, (TOOLS, PAIR, OTHER)))
 
 
 def _held(counts: Mapping[str, int], features: tuple[str, ...]) -> dict[str, int]:

@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from apps.accounts.permissions import Permission
 from apps.jobs.place_forms import PlaceForm, TakeForm, Wanted
-from apps.jobs.places import Place, has_pairs, places_for
+from apps.jobs.places import Place, places_for
 from apps.jobs.selectors import trainable_versions
 from apps.projects.access import ProjectRequest, project_view
 from apps.providers.selectors import connections_of
@@ -47,7 +47,7 @@ def where(request: ProjectRequest) -> HttpResponse:
         "wanted": wanted,
         "version": version,
         "objective": wanted.objective,
-        "has_pairs": has_pairs(version),
+        "has_pairs": bool(version.statistics.get("preference_pairs")),
         "found": found,
         "places": [
             {"place": place, "form_url": _form_url(request, wanted, place)} for place in places[:SHOWN]

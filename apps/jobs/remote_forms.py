@@ -6,20 +6,19 @@ from typing import Any
 from django import forms
 
 from apps.datasets.models import Version
-from apps.datasets.provider_formats import PAIR
-from apps.datasets.version_exports import feature_counts
 from apps.jobs.forms import BaseModelChoice, VersionChoice, shown
 from apps.jobs.hyperparameters import HyperparameterError, label
 from apps.jobs.models import Objective
-from apps.jobs.prospects import NO_LIMIT, Prospect, prospect
+from apps.jobs.prospects import Prospect, prospect
 from apps.jobs.remote_recipes import remote_numbers
-from apps.jobs.selectors import trainable_base_models, trainable_versions
+from apps.jobs.selectors import pair_counts, trainable_base_models, trainable_versions
 from apps.projects.models import Project
 from apps.providers.contracts import Objective as ObjectiveName
 from apps.providers.opening import adapter_for
 from apps.providers.remote import RemoteNumber, Support
 from apps.registry.models import BaseModel
 
+LARGEST_SEED = 2**31 - 1
 OBJECTIVES: tuple[ObjectiveName, ...] = ("supervised", "dpo")
 
 
@@ -65,7 +64,7 @@ class RemoteJobForm(forms.Form):
             self.fields[number.name] = _field(number)
         if self.support and self.support.takes_seed:
             self.fields["seed"] = forms.IntegerField(
-                required=False, min_value=0, max_value=NO_LIMIT, label="Seed", help_text="Empty: any."
+                required=False, min_value=0, max_value=LARGEST_SEED, label="Seed", help_text="Empty: any."
             )
 
     def _choice(self, name: str, queryset: Any) -> None:
@@ -129,8 +128,8 @@ def _field(number: RemoteNumber) -> forms.Field:
 
 
 def best_objective(version: Version | None) -> str:
-    """Preferences for a version in which every row is a pair."""
+    """Preferences for a version in which every training row is a pair."""
     if version is None:
         return Objective.SUPERVISED
-    pairs = sum(rows for joined, rows in feature_counts(version).items() if PAIR in joined.split(","))
-    return Objective.DPO if pairs == version.row_count else Objective.SUPERVISED
+    pairs = pair_counts(version)
+    return Objective.DPO if pairs.train and pairs.train == pairs.train_rows else Objective.SUPERVISED

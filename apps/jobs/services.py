@@ -18,7 +18,7 @@ from apps.datasets.models import Version, VersionState
 from apps.jobs.hyperparameters import recommend, resolve
 from apps.jobs.job_files import replay_file
 from apps.jobs.models import Checkpoint, JobState, MetricPoint, Objective, TrainingJob
-from apps.jobs.prospects import carried_rows
+from apps.jobs.prospects import prospect
 from apps.jobs.remote_recipes import CostEstimate, plain_suffix, remote_configuration, remote_numbers
 from apps.jobs.replay import choose_rows
 from apps.jobs.selectors import pair_counts
@@ -215,16 +215,16 @@ def make_remote_configuration(
         raise JobRefusedError(
             f"{base_model} can't be trained with {objective} over “{base_model.connection}”."
         )
-    if carried_rows(version, support.data_format).left_out == version.row_count:
-        raise JobRefusedError(
-            f"No row of {version} can be written in the format that {base_model} is trained on."
-        )
+    numbers = remote_numbers(given, support)
+    ahead = prospect(version, base_model=base_model, objective=objective, support=support, numbers=numbers)
+    if ahead.problems:
+        raise JobRefusedError(" ".join(ahead.problems))
     return remote_configuration(
         version=version,
         provider=base_model.provider,
         reference=base_model.reference,
         objective=chosen,
-        numbers=remote_numbers(given, support),
+        numbers=numbers,
         data_format=support.data_format,
         seed=seed if support.takes_seed else None,
         suffix=plain_suffix(suffix),

@@ -66,12 +66,12 @@ def test_losses_are_counted_by_format():
     counts = {"": 5, "tools": 3, "calls,tools": 2, "pair,weights": 4, "other": 1}
     in_words = {
         name: losses_in_words(found)
-        for name in ("openai", "openai-preference", "together", "gemini")
+        for name in ("chat", "preference", "together", "gemini")
         if (found := losses_in(name, counts)) is not None
     }
     assert in_words == {
-        "openai": ["a rejected answer: 4 rows", "fields beside the conversation: 1 row"],
-        "openai-preference": ["11 rows left out"],
+        "chat": ["a rejected answer: 4 rows", "fields beside the conversation: 1 row"],
+        "preference": ["11 rows left out"],
         "together": ["a rejected answer: 4 rows", "fields beside the conversation: 1 row"],
         "gemini": [
             "2 rows left out",

@@ -72,7 +72,7 @@ def support_of(objective: Objective, *, of_openai: bool) -> Support:
     if objective == "dpo":
         numbers.append(RemoteNumber(name="beta", low=0.0001, high=2))
     return Support(
-        data_format="openai" if objective == "supervised" else "openai-preference",
+        data_format="chat" if objective == "supervised" else "preference",
         numbers=tuple(numbers),
         takes_seed=True,
         fewest_rows=FEWEST_ROWS,
