@@ -109,7 +109,7 @@ def test_a_model_is_trained_over_the_protocol_and_asked(
     assert adapter.find(request.job_key) == handle
 
     last, events, states = followed(entry, handle)
-    assert last.state == TrainingState.SUCCEEDED, last
+    assert last.state == TrainingState.SUCCEEDED, last.failure
     assert TrainingState.RUNNING in states
     assert last.trained_tokens
     assert [event.seq for event in events] == list(range(len(events)))
