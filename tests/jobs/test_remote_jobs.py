@@ -1,6 +1,5 @@
 """Jobs that a provider runs: the real adapter over HTTP to a stand-in for a server of the OpenAI protocol."""
 
-from collections.abc import Iterator
 from datetime import timedelta
 from decimal import Decimal
 
@@ -16,46 +15,10 @@ from apps.jobs.services import JobRefusedError, job_cancel, job_pause, job_start
 from apps.operations.models import Operation, OperationState
 from apps.operations.services import operation_run, operations_reconcile
 from apps.providers.models import Connection, SentFile
-from apps.providers.opening import adapters_forget
-from apps.providers.services import connection_create
-from apps.registry.models import BaseModel, ModelKind
+from apps.registry.models import ModelKind
 from tests.jobs.conftest import freeze, operation_of
-from tests.providers.openai_peer import OpenAIPeer
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-@pytest.fixture
-def peer() -> Iterator[OpenAIPeer]:
-    peer = OpenAIPeer()
-    peer.start()
-    yield peer
-    adapters_forget()
-    peer.stop()
-
-
-@pytest.fixture
-def connection(workspace, people, peer, settings) -> Connection:
-    settings.FTPORTAL_ALLOW_PRIVATE_URLS = True
-    return connection_create(
-        workspace=workspace,
-        provider="openai",
-        name="Our account",
-        settings={"base_url": peer.url},
-        secrets={"api_key": peer.secret},
-        by=people.ann,
-    )
-
-
-@pytest.fixture
-def model(workspace, connection, peer) -> BaseModel:
-    return BaseModel.objects.create(
-        workspace=workspace,
-        provider="openai",
-        connection=connection,
-        reference=peer.base_model,
-        name=peer.base_model,
-    )
 
 
 @pytest.fixture
