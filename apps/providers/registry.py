@@ -11,8 +11,10 @@ from apps.providers.contracts import (
 )
 
 PROVIDERS: dict[str, str] = {
+    "fireworks": "apps.providers.adapters.fireworks.adapter:FireworksProvider",
     "local": "apps.providers.adapters.local.adapter:LocalProvider",
     "openai": "apps.providers.adapters.openai.adapter:OpenAIProvider",
+    "together": "apps.providers.adapters.together.adapter:TogetherProvider",
 }
 
 
