@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 from apps.providers.adapters.fireworks.adapter import FireworksProvider
 from apps.providers.contracts import Objective
 from tests.providers.contract.peer import Key, Peer, Turn
-from tests.providers.loopback import Call, Loopback, Refused, Reply
+from tests.providers.loopback import Call, Loopback, Refused, Reply, openai_lines
 
 SECRET = "fw_0123456789abcdefghijABCDEFGHIJ"
 WRONG_SECRET = "fw_wrong456789abcdefghijABCDEFGHIJ"
@@ -52,14 +52,18 @@ class FireworksPeer(Peer):
         self.keeps_what_is_wrong = True
         """Whether a dataset that failed its check says so afterwards, or only in the answer to the check."""
         self.serves_ranges = True
+        self.more_of_a_dataset: dict[str, Any] = {}
         self.created = 0
         self.cancels: list[str] = []
         self.page = 2
+        self.storage = ""
         self.suspended = "UNSUSPENDED"
         self.clock = datetime(2026, 11, 20, 9, 0, tzinfo=UTC)
 
     def start(self) -> None:
         self.http.start()
+        # Files lie at another origin, as they do there.
+        self.storage = self.http.url.replace("127.0.0.1", "localhost")
 
     def stop(self) -> None:
         self.http.stop()
@@ -70,17 +74,7 @@ class FireworksPeer(Peer):
         return FireworksProvider({**known, **settings}, allow_private=True)
 
     def lines(self, objective: Objective, count: int) -> list[bytes]:
-        rows: list[dict[str, Any]] = []
-        for number in range(count):
-            question = {"role": "user", "content": f"Where is parcel {number}?"}
-            answer, other = ({"role": "assistant", "content": text} for text in ("On its way.", "No idea."))
-            pair = {"preferred_output": [answer], "non_preferred_output": [other]}
-            rows.append(
-                {"messages": [question, answer]}
-                if objective == "supervised"
-                else {"input": {"messages": [question]}, **pair}
-            )
-        return [json.dumps(row).encode() for row in rows]
+        return openai_lines(objective, count)
 
     # --- As if it happened at Fireworks -------------------------------------------------------------------------
 
@@ -201,7 +195,7 @@ class FireworksPeer(Peer):
                 return self.dataset(handle)
             case ("POST", "datasets", "getUploadEndpoint"):
                 self.dataset(handle)["file"] = next(iter(call.body["filenameToSize"]))
-                url = f"{self.http.url}/storage/{name}?signature=abc"
+                url = f"{self.storage}/storage/{name}?signature=abc"
                 return {"filenameToSignedUrls": {self.dataset(handle)["file"]: url}}
             case ("POST", "datasets", "validateUpload"):
                 return self.check(self.dataset(handle), name)
@@ -252,6 +246,7 @@ class FireworksPeer(Peer):
             "status": {"code": "OK"},
             "looks": 0,
             **body["dataset"],
+            **self.more_of_a_dataset,
         }
         return self.datasets[name]
 
@@ -300,7 +295,7 @@ class FireworksPeer(Peer):
         return job
 
     def metrics_url(self, handle: str) -> str:
-        return f"{self.http.url}/storage/metrics/{handle}?signature=abc"
+        return f"{self.storage}/storage/metrics/{handle}?signature=abc"
 
     def ranged(self, content: bytes, wanted: str) -> Reply:
         if not wanted or not self.serves_ranges:

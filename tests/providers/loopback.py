@@ -13,6 +13,22 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
+from apps.providers.contracts import Objective
+
+
+def openai_lines(objective: Objective, count: int) -> list[bytes]:
+    """Lines as OpenAI, Together and Fireworks take them, all different."""
+    rows: list[dict[str, Any]] = []
+    for number in range(count):
+        question = {"role": "user", "content": f"Where is parcel {number}?"}
+        answer, other = ({"role": "assistant", "content": text} for text in ("On its way.", "No idea."))
+        if objective == "supervised":
+            rows.append({"messages": [question, answer]})
+        else:
+            pair = {"preferred_output": [answer], "non_preferred_output": [other]}
+            rows.append({"input": {"messages": [question]}, **pair})
+    return [json.dumps(row).encode() for row in rows]
+
 
 @dataclass(frozen=True)
 class Call:
@@ -146,6 +162,7 @@ class _Server(ThreadingHTTPServer):
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
     home: Loopback
 
     def handle_any(self) -> None:

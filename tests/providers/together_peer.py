@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from apps.providers.adapters.together.adapter import TogetherProvider
 from apps.providers.contracts import Objective
 from tests.providers.contract.peer import Key, Peer, Turn
-from tests.providers.loopback import Call, Loopback, Refused, Reply
+from tests.providers.loopback import Call, Loopback, Refused, Reply, openai_lines
 
 SECRET = "tgp_v1_0123456789abcdefghijABCDEFGHIJ"
 WRONG_SECRET = "tgp_v1_wrong456789abcdefghijABCDEFGHIJ"
@@ -65,10 +65,15 @@ class TogetherPeer(Peer):
             "estimated_train_token_count": 812_000, "estimated_eval_token_count": 0, "user_limit": 100.0,
         }  # fmt: skip
         self.page = 2
+        self.brings_events = True
+        """Whether a job holds its events."""
+        self.storage = ""
         self.clock = STARTED
 
     def start(self) -> None:
         self.http.start()
+        # Files lie at another origin, as they do there.
+        self.storage = self.http.url.replace("127.0.0.1", "localhost")
 
     def stop(self) -> None:
         self.http.stop()
@@ -80,17 +85,7 @@ class TogetherPeer(Peer):
         )
 
     def lines(self, objective: Objective, count: int) -> list[bytes]:
-        rows: list[dict[str, Any]] = []
-        for number in range(count):
-            question = {"role": "user", "content": f"Where is parcel {number}?"}
-            answer, other = ({"role": "assistant", "content": text} for text in ("On its way.", "No idea."))
-            pair = {"preferred_output": [answer], "non_preferred_output": [other]}
-            rows.append(
-                {"messages": [question, answer]}
-                if objective == "supervised"
-                else {"input": {"messages": [question]}, **pair}
-            )
-        return [json.dumps(row).encode() for row in rows]
+        return openai_lines(objective, count)
 
     # --- As if it happened at Together --------------------------------------------------------------------------
 
@@ -268,7 +263,7 @@ class TogetherPeer(Peer):
                 ]
                 return {"data": listed}
             case ("GET", "v1", "fine-tunes", handle):
-                return self.job(handle)
+                return self.job(handle) | ({} if self.brings_events else {"events": None})
             case ("GET", "v1", "fine-tunes", handle, "events"):
                 return {"data": self.job(handle)["events"]}
             case ("GET", "v1", "fine-tunes", handle, "metrics"):
@@ -283,7 +278,8 @@ class TogetherPeer(Peer):
             case ("GET", "v1", "finetune", "download"):
                 assert call.query["checkpoint"] == "adapter"
                 self.job(call.query["ft_id"])
-                return Reply(None, 302, {"location": f"/storage/adapters/{call.query['ft_id']}.tar.zst"})
+                place = f"{self.storage}/storage/adapters/{call.query['ft_id']}.tar.zst"
+                return Reply(None, 302, {"location": place})
             case ("GET", "storage", "adapters", name):
                 return ("weights of " + name).encode() * 100_000
             case ("POST", "v1", "chat", "completions"):
@@ -320,7 +316,7 @@ class TogetherPeer(Peer):
             "id": name, "object": "file", "filename": form["file_name"], "bytes": 0, "created_at": 1_779_000_000,
             "purpose": "fine-tune", "FileType": "jsonl", "checksum": form["checksum"], "looks": 0,
         }  # fmt: skip
-        place = f"{self.http.url}/storage/hop/{name}?signature=abc"
+        place = f"{self.storage}/storage/hop/{name}?signature=abc"
         return Reply(None, 302, {"location": place, "x-together-file-id": name})
 
     def preprocess(self, file: dict[str, Any]) -> dict[str, Any]:
@@ -391,8 +387,10 @@ class TogetherPeer(Peer):
         return job
 
     def chat(self, body: dict[str, Any]) -> dict[str, Any]:
-        names = {BASE_MODEL, *(endpoint["name"] for endpoint in self.endpoints)}
-        if body["model"] not in names:
+        places = [
+            place["name"] for endpoint in self.endpoints for place in (endpoint, *endpoint["deployments"])
+        ]
+        if body["model"] not in (BASE_MODEL, *places):
             raise Refused(404, told(f"Unable to access model {body['model']}"))
         message = {"role": "assistant", "content": f"{body['model']} says: on its way."}
         return {
