@@ -21,7 +21,7 @@ from apps.providers.contracts import (
     TrainingState,
 )
 from apps.providers.remote import DataFacts, RemoteRequest
-from tests.providers.contract.test_contract import judged, submitted, uploaded, write
+from tests.providers.contract.steps import judged, submitted, uploaded, write
 from tests.providers.fireworks_peer import ACCOUNT, BASE_MODEL, FireworksPeer
 
 HELLO = [{"role": "user", "content": "Hello"}]

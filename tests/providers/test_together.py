@@ -24,7 +24,7 @@ from apps.providers.contracts import (
     TrainingState,
 )
 from apps.providers.remote import DataFacts, RemoteRequest
-from tests.providers.contract.test_contract import judged, submitted, uploaded, write
+from tests.providers.contract.steps import judged, submitted, uploaded, write
 from tests.providers.together_peer import BASE_MODEL, SECRET, TogetherPeer
 
 # https://docs.together.ai/docs/fine-tuning/monitoring, "Sample output"
