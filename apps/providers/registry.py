@@ -11,9 +11,11 @@ from apps.providers.contracts import (
 )
 
 PROVIDERS: dict[str, str] = {
+    "fireworks": "apps.providers.adapters.fireworks.adapter:FireworksProvider",
     "local": "apps.providers.adapters.local.adapter:LocalProvider",
     "huggingface": "apps.providers.adapters.huggingface.adapter:HuggingFaceProvider",
     "openai": "apps.providers.adapters.openai.adapter:OpenAIProvider",
+    "together": "apps.providers.adapters.together.adapter:TogetherProvider",
 }
 
 

@@ -100,7 +100,7 @@ def test_limits_of_the_data_are_held(peer: Peer, adapter: RemoteTrainer):
     assert support is not None
     request = asked_for(peer, "file")
     held = {
-        "too_few_rows": (support.fewest_rows > 1, {"rows": support.fewest_rows - 1}),
+        "too_few_rows": (support.fewest_rows > 0, {"rows": support.fewest_rows - 1}),
         "too_many_rows": (support.most_rows is not None, {"rows": (support.most_rows or 0) + 1}),
         "file_too_large": (support.most_bytes is not None, {"bytes": (support.most_bytes or 0) + 1}),
         "too_many_validation_rows": (
