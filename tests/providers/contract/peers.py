@@ -1,8 +1,10 @@
 """The stand-ins that the contract suite runs over, one a line."""
 
+from tests.providers.bedrock_peer import BedrockPeer
 from tests.providers.contract.peer import Peer
 from tests.providers.openai_peer import OpenAIPeer
 
 PEERS: tuple[type[Peer], ...] = (
     OpenAIPeer,
+    BedrockPeer,
 )  # fmt: skip
