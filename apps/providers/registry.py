@@ -12,6 +12,7 @@ from apps.providers.contracts import (
 
 PROVIDERS: dict[str, str] = {
     "local": "apps.providers.adapters.local.adapter:LocalProvider",
+    "openai": "apps.providers.adapters.openai.adapter:OpenAIProvider",
     "bedrock": "apps.providers.adapters.bedrock.adapter:BedrockProvider",
 }
 

@@ -3,7 +3,7 @@
 import base64
 import json
 import threading
-from typing import Any
+from typing import Any, ClassVar
 
 from apps.providers.adapters.openai.adapter import OpenAIProvider
 from apps.providers.contracts import Objective
@@ -18,7 +18,7 @@ WRONG_SECRET = "sk-proj-wrong-0123456789abcdefghijABCD"
 class OpenAIPeer(Peer):
     name = "openai"
     base_model = BASE_MODEL
-    objectives: tuple[Objective, ...] = ("supervised", "dpo")
+    objectives: ClassVar[tuple[Objective, ...]] = ("supervised", "dpo")
     secret = SECRET
     reason = "The job failed due to an invalid training file: row 3 has no assistant message."
 

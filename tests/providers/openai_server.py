@@ -79,7 +79,7 @@ class State:
 
     def add_file(self, name: str, purpose: str, content: bytes) -> dict[str, Any]:
         number = len(self.files)
-        file = {
+        file: dict[str, Any] = {
             "id": f"file-{number}", "object": "file", "bytes": len(content), "created_at": self.now(),
             "filename": name, "purpose": purpose, "status": "processed", "status_details": None,
         }  # fmt: skip
@@ -106,34 +106,34 @@ class Protocol:
         self.state = state
 
     def answer(self, method: str, parts: list[str], query: dict[str, str], body: Any) -> Any:
+        state = self.state
         match (method, *parts):
             case ("GET", "models"):
-                return {"object": "list", "data": [self.model(BASE_MODEL), *map(self.model, self.tuned())]}
-            case ("GET", "models", name):
-                if name != BASE_MODEL and name not in self.tuned():
-                    raise Refused(404, f"The model `{name}` does not exist", code="model_not_found")
-                return self.model(name)
+                models = [self.model(BASE_MODEL), *map(self.model, self.tuned())]
+                found: Any = {"object": "list", "data": models}
             case ("GET", "files"):
-                newest = [*reversed(self.state.files.values())]
+                newest = [*reversed(state.files.values())]
                 wanted = [file for file in newest if query.get("purpose") in (None, file["purpose"])]
-                return {"object": "list", "data": wanted, "has_more": False}
+                found = {"object": "list", "data": wanted, "has_more": False}
             case ("GET", "files", name):
-                return self.file(name)
+                found = self.file(name)
             case ("POST", "fine_tuning", "jobs"):
-                return self.create(body)
+                found = self.create(body)
             case ("GET", "fine_tuning", "jobs"):
-                return self.jobs(query)
+                found = self.jobs(query)
             case ("GET", "fine_tuning", "jobs", job):
-                return self.job(job)
+                found = self.job(job)
             case ("POST", "fine_tuning", "jobs", job, "cancel"):
-                return self.cancel(job)
+                found = self.cancel(job)
             case ("GET", "fine_tuning", "jobs", job, "events"):
-                return listing([*reversed(self.state.events[self.job(job)["id"]])], query, 20)
+                found = listing([*reversed(state.events[self.job(job)["id"]])], query, 20)
             case ("GET", "fine_tuning", "jobs", job, "checkpoints"):
-                return listing(self.checkpoints(self.job(job)), query, 10)
+                found = listing(self.checkpoints(self.job(job)), query, 10)
             case ("POST", "chat", "completions"):
-                return self.chat(body)
-        raise Refused(404, f"Unknown request URL: {method} /{'/'.join(parts)}", code="unknown_url")
+                found = self.chat(body)
+            case _:
+                raise Refused(404, f"Unknown request URL: {method} /{'/'.join(parts)}", code="unknown_url")
+        return found
 
     def tuned(self) -> list[str]:
         return [job["fine_tuned_model"] for job in self.state.jobs.values() if job["fine_tuned_model"]]
@@ -318,11 +318,12 @@ class Handler(BaseHTTPRequestHandler):
         protocol = Protocol(self.server.state)
         if (self.command, parts) == ("POST", ["files"]):
             head = f"content-type: {self.headers['content-type']}\r\n\r\n".encode()
-            fields, filename, uploaded = {}, "", b""
-            for part in BytesParser(policy=HTTP).parsebytes(head + content).iter_parts():  # type: ignore[attr-defined]
-                name = part.get_param("name", header="content-disposition")
+            fields: dict[str, str] = {}
+            filename, uploaded = "", b""
+            for part in BytesParser(policy=HTTP).parsebytes(head + content).iter_parts():
+                name = str(part.get_param("name", header="content-disposition"))
                 if name == "file":
-                    filename, uploaded = part.get_filename(), part.get_payload(decode=True)
+                    filename, uploaded = str(part.get_filename()), bytes(part.get_payload(decode=True))
                 else:
                     fields[name] = part.get_content().strip()
             return protocol.upload(fields, filename, uploaded)

@@ -184,8 +184,8 @@ def problems(adapter: BedrockProvider, **changes: Any) -> dict[str, str]:
 
 def test_the_life_of_a_model_is_read_from_the_region(adapter: BedrockProvider, peer: BedrockPeer):
     assert problems(adapter) == {}
-    assert problems(adapter, base_model=CLAUDE) == {"near_end_of_life": "warning"}
-    assert problems(adapter, base_model=OLD_LLAMA) == {"end_of_life": "error"}
+    assert problems(adapter, base_model=CLAUDE) == {"base_model_ends": "warning"}
+    assert problems(adapter, base_model=OLD_LLAMA) == {"base_model_ended": "error"}
     gone = "anthropic.claude-3-5-haiku-20241022-v1:0"
     assert problems(adapter, base_model=gone) == {"model_not_offered": "error"}
     assert problems(adapter, objective="dpo") == {"objective_not_supported": "error"}
@@ -195,8 +195,8 @@ def test_the_life_of_a_model_is_read_from_the_region(adapter: BedrockProvider, p
 
 def test_the_last_day_of_a_model_is_the_last_it_is_warned_of(adapter: BedrockProvider):
     catalogue = Catalogue(adapter._clients)
-    assert [each.code for each in catalogue.problems(CLAUDE, date(2030, 9, 9))] == ["near_end_of_life"]
-    assert [each.code for each in catalogue.problems(CLAUDE, date(2030, 9, 10))] == ["end_of_life"]
+    assert [each.code for each in catalogue.problems(CLAUDE, date(2030, 9, 9))] == ["base_model_ends"]
+    assert [each.code for each in catalogue.problems(CLAUDE, date(2030, 9, 10))] == ["base_model_ended"]
 
 
 def test_a_list_that_can_not_be_read_is_a_warning(adapter: BedrockProvider, peer: BedrockPeer):

@@ -3,6 +3,7 @@
 import hashlib
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar
 
@@ -23,7 +24,7 @@ from apps.providers.contracts import (
     TrainingResult,
     TrainingState,
 )
-from apps.providers.limits import broken_limits
+from apps.providers.limits import limit_problems
 from apps.providers.remote import (
     ConnectionCheck,
     DataFacts,
@@ -89,7 +90,7 @@ class BedrockProvider:
         support = support_of(request.base_model, request.objective)
         if support is None:
             return [_unsupported(request)]
-        problems = broken_limits(request, data, support)
+        problems = [_stricter(problem) for problem in limit_problems(support, request, data)]
         if not ROLE_ARN.fullmatch(self._clients.setting("role_arn")):
             problems.append(
                 Problem(
@@ -258,6 +259,17 @@ def tuned_name(request: RemoteRequest) -> str:
     """The tuned model's name: the suffix for people, and what makes it unique in the account."""
     suffix = re.sub(r"[^a-zA-Z0-9]+", "-", request.suffix).strip("-")[:40].rstrip("-")
     return f"{suffix or 'ftportal'}-{hashlib.sha256(request.job_key.encode()).hexdigest()[:16]}"
+
+
+def _stricter(problem: Problem) -> Problem:
+    """Bedrock refuses a file with a row that is too long, where others cut the row."""
+    if problem.code != "row_too_long":
+        return problem
+    return replace(
+        problem,
+        severity="error",
+        message="The longest row has more tokens than this model takes, and Bedrock refuses the whole file for it.",
+    )
 
 
 def _unsupported(request: RemoteRequest) -> Problem:

@@ -9,6 +9,7 @@ from typing import Any
 from apps.providers.adapters.bedrock.clients import Clients
 from apps.providers.adapters.bedrock.families import model_id, support_of
 from apps.providers.contracts import Problem, ProviderError
+from apps.providers.limits import ending_problems
 from apps.providers.remote import RemoteModel
 
 KEPT_SECONDS = 600.0
@@ -84,29 +85,7 @@ class Catalogue:
                     " connection to another region.",
                 )
             ]
-        return _end_of_life(model, today or datetime.now(UTC).date())
-
-
-def _end_of_life(model: RemoteModel, today: date) -> list[Problem]:
-    end = model.end_of_life
-    if end is None:
-        return []
-    if end <= today:
-        return [
-            Problem(
-                code="end_of_life",
-                field="base_model",
-                message=f"Amazon ended “{model.id}” on {end:%-d %B %Y}. Choose another model.",
-            )
-        ]
-    return [
-        Problem(
-            code="near_end_of_life",
-            field="base_model",
-            severity="warning",
-            message=f"Amazon ends “{model.id}” on {end:%-d %B %Y}, and what is tuned from it with it.",
-        )
-    ]
+        return ending_problems(model.id, model.end_of_life, today or datetime.now(UTC).date())
 
 
 def _model(entry: Mapping[str, Any]) -> RemoteModel:
