@@ -14,6 +14,7 @@ PROVIDERS: dict[str, str] = {
     "local": "apps.providers.adapters.local.adapter:LocalProvider",
     "openai": "apps.providers.adapters.openai.adapter:OpenAIProvider",
     "bedrock": "apps.providers.adapters.bedrock.adapter:BedrockProvider",
+    "vertex": "apps.providers.adapters.vertex.adapter:VertexProvider",
 }
 
 

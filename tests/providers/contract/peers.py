@@ -3,8 +3,10 @@
 from tests.providers.bedrock_peer import BedrockPeer
 from tests.providers.contract.peer import Peer
 from tests.providers.openai_peer import OpenAIPeer
+from tests.providers.vertex_peer import VertexPeer
 
 PEERS: tuple[type[Peer], ...] = (
     OpenAIPeer,
     BedrockPeer,
+    VertexPeer,
 )  # fmt: skip
