@@ -195,13 +195,10 @@ class OpenAIProvider:
 
     def _problems_of_model(self, name: str) -> Iterator[Problem]:
         """Closing days, and a name that isn't listed. A server that can't be asked now is no problem yet."""
-        known = known_models.end_of_life(name) if self._access.is_openai else None
-        if self._access.is_openai and self._today() > known_models.NO_NEW_JOBS_AFTER:
-            message = (
-                f"OpenAI takes no new fine-tuning jobs since {known_models.NO_NEW_JOBS_AFTER:%d %B %Y}. Train this"
-                " version on another provider or on your own machines."
-            )
-            yield Problem(code="training_closed", field="base_model", message=message)
+        known = None
+        if self._access.is_openai:
+            known = known_models.end_of_life(name)
+            yield from known_models.closing_problems(self._today())
         try:
             models = list_models(self._client, self._access).models
         except ProviderError:
