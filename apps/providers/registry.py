@@ -16,6 +16,8 @@ PROVIDERS: dict[str, str] = {
     "huggingface": "apps.providers.adapters.huggingface.adapter:HuggingFaceProvider",
     "openai": "apps.providers.adapters.openai.adapter:OpenAIProvider",
     "together": "apps.providers.adapters.together.adapter:TogetherProvider",
+    "bedrock": "apps.providers.adapters.bedrock.adapter:BedrockProvider",
+    "vertex": "apps.providers.adapters.vertex.adapter:VertexProvider",
 }
 
 
