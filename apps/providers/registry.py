@@ -11,12 +11,12 @@ from apps.providers.contracts import (
 )
 
 PROVIDERS: dict[str, str] = {
-    "fireworks": "apps.providers.adapters.fireworks.adapter:FireworksProvider",
     "local": "apps.providers.adapters.local.adapter:LocalProvider",
+    "bedrock": "apps.providers.adapters.bedrock.adapter:BedrockProvider",
+    "fireworks": "apps.providers.adapters.fireworks.adapter:FireworksProvider",
     "huggingface": "apps.providers.adapters.huggingface.adapter:HuggingFaceProvider",
     "openai": "apps.providers.adapters.openai.adapter:OpenAIProvider",
     "together": "apps.providers.adapters.together.adapter:TogetherProvider",
-    "bedrock": "apps.providers.adapters.bedrock.adapter:BedrockProvider",
     "vertex": "apps.providers.adapters.vertex.adapter:VertexProvider",
 }
 

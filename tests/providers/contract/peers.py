@@ -7,10 +7,4 @@ from tests.providers.openai_peer import OpenAIPeer
 from tests.providers.together_peer import TogetherPeer
 from tests.providers.vertex_peer import VertexPeer
 
-PEERS: tuple[type[Peer], ...] = (
-    FireworksPeer,
-    OpenAIPeer,
-    TogetherPeer,
-    BedrockPeer,
-    VertexPeer,
-)  # fmt: skip
+PEERS: tuple[type[Peer], ...] = (BedrockPeer, FireworksPeer, OpenAIPeer, TogetherPeer, VertexPeer)
