@@ -82,12 +82,14 @@ class MeasuredRate:
     hardware: str
 
 
-def measured_rate(*, base_model: BaseModel, method: str) -> MeasuredRate | None:
-    """The median of the newest jobs with this base model and method on the hardware of the newest; None before one."""
+def measured_rate(*, base_model: BaseModel, method: str, provider: str = "local") -> MeasuredRate | None:
+    """The median of the newest jobs with this base model, method and trainer on the hardware of the newest; None before
+    one."""
     found = list(
         TrainingJob.objects.filter(
             base_model=base_model,
             method=method,
+            provider=provider,
             state=JobState.SUCCEEDED,
             measured_tokens_per_second__isnull=False,
         )

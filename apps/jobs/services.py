@@ -16,8 +16,16 @@ from apps.core.states import transition
 from apps.datasets.models import Version, VersionState
 from apps.jobs.hyperparameters import recommend, resolve
 from apps.jobs.job_files import replay_file
-from apps.jobs.models import Checkpoint, JobState, MetricPoint, TrainingJob
+from apps.jobs.models import Checkpoint, JobState, MetricPoint, Objective, TrainingJob
 from apps.jobs.replay import choose_rows
+from apps.jobs.selectors import row_counts
+from apps.jobs.trainers import (
+    OWN,
+    hyperparameters_of,
+    offered_trainers,
+    trainer_label,
+    trainer_problems,
+)
 from apps.operations.models import Operation, OperationState
 from apps.operations.services import operation_cancel, operation_start
 from apps.projects.models import Project
@@ -44,6 +52,7 @@ def job_start(
     method: str,
     hyperparameters: Mapping[str, Any],
     by: User | None,
+    trained_by: str = OWN,
     submission_key: uuid.UUID | None = None,
 ) -> TrainingJob:
     """Freeze a configuration and queue its training.
@@ -57,8 +66,13 @@ def job_start(
             return earlier
     _check(project=project, version=version, base_model=base_model)
     configuration = make_configuration(
-        version=version, base_model=base_model, method=method, hyperparameters=hyperparameters
+        version=version,
+        base_model=base_model,
+        method=method,
+        hyperparameters=hyperparameters,
+        trained_by=trained_by,
     )
+    _check_trainer(trained_by, version=version, configuration=configuration)
     try:
         with transaction.atomic():
             Project.objects.select_for_update().get(pk=project.pk)  # one number at a time
@@ -70,7 +84,7 @@ def job_start(
                 name=(name.strip() or f"Training {number}")[:120],
                 version=version,
                 base_model=base_model,
-                provider=base_model.provider,
+                provider=trained_by if base_model.provider == OWN else base_model.provider,
                 method=method,
                 configuration=configuration,
                 configuration_hash=canonical_hash(configuration),
@@ -107,14 +121,38 @@ def _check(*, project: Project, version: Version, base_model: BaseModel) -> None
         raise JobRefusedError(f"{version} is not frozen yet. Only frozen versions are trained on.")
     if not version.train_count:
         raise JobRefusedError(f"{version} has no training rows. Freeze one with a smaller test share.")
-    if base_model.provider != "local":
+    if base_model.provider != OWN:
         raise JobRefusedError(f"{base_model} can't be trained here.")
 
 
+def _check_trainer(trained_by: str, *, version: Version, configuration: Mapping[str, Any]) -> None:
+    if trained_by not in [trainer.name for trainer in offered_trainers()]:
+        raise JobRefusedError(f"{trainer_label(trained_by)} is not set up on this installation.")
+    values, method = configuration["hyperparameters"], configuration["method"]
+    problems = trainer_problems(
+        trained_by,
+        version=version,
+        hyperparameters=hyperparameters_of(method=method, objective=Objective.SUPERVISED, values=values),
+        over_length=row_counts(version, max_length=values["max_length"]).over_length,
+        has_validation=version.validation_count > 0,
+    )
+    errors = [problem.message for problem in problems if problem.severity == "error"]
+    if errors:
+        raise JobRefusedError(errors[0])
+
+
 def make_configuration(
-    *, version: Version, base_model: BaseModel, method: str, hyperparameters: Mapping[str, Any]
+    *,
+    version: Version,
+    base_model: BaseModel,
+    method: str,
+    hyperparameters: Mapping[str, Any],
+    trained_by: str = OWN,
 ) -> dict[str, Any]:
-    """Everything that decides what comes out of the training, by content, not by name."""
+    """Everything that decides what comes out of the training, by content, not by name.
+
+    The trainer is named where it is not our own, so that a training keeps the hash that it has always had.
+    """
     recommended = recommend(
         method=method,
         parameters=base_model.parameters,
@@ -138,7 +176,7 @@ def make_configuration(
         "replay": replay,
         "method": method,
         "hyperparameters": values,
-    }
+    } | ({"trained_by": trained_by} if trained_by != OWN else {})
 
 
 def job_operation(job: TrainingJob) -> Operation | None:

@@ -10,6 +10,7 @@ from apps.jobs.curves import fit_diagnosis
 from apps.jobs.hyperparameters import label
 from apps.jobs.models import Checkpoint, TrainingJob
 from apps.jobs.overfitting import FitDiagnosis, FitStatus
+from apps.jobs.trainers import trainer_label
 from apps.operations.models import Operation
 
 PHASE_LABELS = {
@@ -137,6 +138,7 @@ def _settings(job: TrainingJob) -> dict[str, Any]:
         "Dataset version": str(job.version),
         "Base model": str(job.base_model),
         "Method": job.get_method_display(),
+        "Trained by": trainer_label(job.provider),
     }
     settings.update({label(name): value for name, value in job.hyperparameters.items()})
     return settings

@@ -1,11 +1,12 @@
 from django.urls import path
 
-from apps.jobs import data_views, stream, views
+from apps.jobs import data_views, recipe_views, stream, views
 
 app_name = "jobs"
 urlpatterns = [
     path("", views.jobs, name="index"),
     path("new/", views.create, name="create"),
+    path("new/recipe/<str:trainer>/", recipe_views.recipe, name="recipe"),
     path("compare/", views.compare, name="compare"),
     path("<int:pk>/", views.detail, name="detail"),
     path("<int:pk>/cancel/", views.cancel, name="cancel"),

@@ -12,6 +12,9 @@ from apps.providers.contracts import (
 
 PROVIDERS: dict[str, str] = {
     "local": "apps.providers.adapters.local.adapter:LocalProvider",
+    "llama_factory": "apps.providers.adapters.llama_factory.adapter:LlamaFactoryTrainer",
+    "axolotl": "apps.providers.adapters.axolotl.adapter:AxolotlTrainer",
+    "custom": "apps.providers.adapters.custom.adapter:CustomTrainer",
 }
 
 

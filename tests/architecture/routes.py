@@ -168,6 +168,7 @@ EXPECTED: dict[str, Expected] = {
     # --- training -------------------------------------------------------------------------------------------
     "jobs:index": Expected(VIEWER),
     "jobs:create": Expected(LEAD, BOTH),
+    "jobs:recipe": Expected(LEAD, POST),
     "jobs:compare": Expected(VIEWER),
     "jobs:detail": Expected(VIEWER, pk="job"),
     "jobs:cancel": Expected(LEAD, POST, pk="job"),
