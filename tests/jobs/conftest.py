@@ -3,7 +3,9 @@
 import json
 import subprocess
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.utils import timezone
@@ -32,19 +34,28 @@ def tiny_model(tmp_path_factory) -> Path:
     return directory
 
 
-def freeze(project: Project, *, train: int = 24, validation: int = 8, name: str = "Colours") -> Version:
-    """A frozen version with its rows, as the data side makes them."""
+def freeze(
+    project: Project,
+    *,
+    train: int = 24,
+    validation: int = 8,
+    name: str = "Colours",
+    first: Sequence[dict[str, Any]] = (),
+    tokens: Mapping[int, int | None] | None = None,
+) -> Version:
+    """A frozen version with its rows, as the data side makes them. It begins with the rows `first`; `tokens` are counts
+    of single positions in place of 40."""
     dataset, _ = Dataset.objects.get_or_create(project=project, name=name)
     number = dataset.versions.count() + 1
     version = Version.objects.create(dataset=dataset, number=number)
-    chats = colour_chats(train + validation)
+    chats = [*first, *colour_chats(train + validation - len(first))]
     examples = [
         Example(
             dataset=dataset,
             raw=json.dumps(chat).encode(),
             payload=chat,
             content_hash=canonical_hash([number, chat]),
-            text=" ".join(message["content"] for message in chat["messages"]),
+            text=" ".join(message["content"] or "" for message in chat["messages"]),
         )
         for chat in chats
     ]
@@ -55,7 +66,7 @@ def freeze(project: Project, *, train: int = 24, validation: int = 8, name: str 
             example=example,
             position=position,
             split=Split.TRAIN if position <= train else Split.VALIDATION,
-            token_count=40,
+            token_count=(tokens or {}).get(position, 40),
             answer_token_count=3,
         )
         for position, example in enumerate(examples, start=1)

@@ -13,6 +13,14 @@ _ERROR = re.compile(r"^(?:[\w.]*\.)?([A-Z]\w*(?:Error|Exception|Exit|Interrupt|W
 Explanation = Callable[["re.Match[str]", str], str]
 KNOWN: tuple[tuple[str, str, Explanation], ...] = (
     (
+        "broken_environment",
+        r"Could not load this library: (\S+)|operator torchvision::nms does not exist",
+        lambda found, label: (
+            f"The environment that {label} runs in is broken: its torch and its torchvision or torchaudio are of "
+            "different builds. Install matching ones there."
+        ),
+    ),
+    (
         "missing_package",
         r"(?:ModuleNotFoundError: )?No module named '?([\w.]+)'?",
         lambda found, label: (

@@ -15,13 +15,14 @@ OUTPUT_DIR = "output"
 
 @dataclass(frozen=True, kw_only=True)
 class RecipeRequest:
-    """Rows are those in the data files. `bfloat16` is None where it is not known what the machine can do."""
+    """Rows are those in the data files. `device` and `bfloat16` are None where it is not known what the machine has."""
 
     base_model: str
     base_revision: str | None
     settings: Hyperparameters
     rows: int
     validation_rows: int
+    device: str | None = None
     bfloat16: bool | None = None
     resume_from: str | None = None
 

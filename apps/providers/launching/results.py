@@ -11,7 +11,7 @@ from apps.providers.jobdirs.packing import is_model_file
 
 # Files with a model file's ending that describe the run, not the model.
 RUN_FILES = frozenset(
-    {"trainer_state.json", "all_results.json", "train_results.json", "eval_results.json", "debug.log"}
+    {"trainer_state.json", "all_results.json", "train_results.json", "eval_results.json", "tokens_state.json"}
 )
 
 

@@ -80,6 +80,7 @@ class TrainerTool(ABC):
                 settings=self.job.settings,
                 rows=self.job.rows,
                 validation_rows=self.job.validation_rows,
+                device=facts.get("device"),
                 bfloat16=facts.get("bfloat16"),
                 resume_from=f"{OUTPUT_DIR}/{newest.directory.name}" if newest else None,
             )

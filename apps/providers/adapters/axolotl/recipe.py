@@ -28,6 +28,7 @@ def make_recipe(request: RecipeRequest, *, plugin: str | None = None) -> Recipe:
         "revision_of_model": request.base_revision,
         "trust_remote_code": False,
         **_method(request.settings),
+        **_hardware(request),
         **_data(request),
         **_steps(request.settings, schedule),
         **_evaluation(request, schedule),
@@ -35,8 +36,6 @@ def make_recipe(request: RecipeRequest, *, plugin: str | None = None) -> Recipe:
         "dataset_prepared_path": "prepared",
         "resume_from_checkpoint": request.resume_from,
         "logging_steps": request.settings.logging_steps,
-        "bf16": "auto" if request.bfloat16 is None else request.bfloat16,
-        "include_tokens_per_second": True,
         "seed": request.settings.seed,
         "plugins": [plugin] if plugin else None,
     }
@@ -66,6 +65,14 @@ def _method(settings: Hyperparameters) -> dict[str, Any]:
             values["lora_target_linear"] = True
         else:
             values["lora_target_modules"] = list(lora.target_modules)
+    return values
+
+
+def _hardware(request: RecipeRequest) -> dict[str, Any]:
+    """Without a GPU none of the kernels that are written for one, which Axolotl switches on by itself."""
+    values: dict[str, Any] = {"bf16": "auto" if request.bfloat16 is None else request.bfloat16}
+    if request.device == "cpu" and request.settings.method == "lora":
+        values |= dict.fromkeys(("lora_mlp_kernel", "lora_qkv_kernel", "lora_o_kernel"), False)
     return values
 
 

@@ -1,7 +1,10 @@
-"""Axolotl at work: what its trainer logs, written down by a plugin of ours, as events."""
+"""Axolotl at work: what its trainer logs, written down by a plugin of ours, as events.
+
+Its counts of tokens are left out: they hold the padding, or only the trained ones.
+"""
 
 import importlib.resources
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -50,7 +53,6 @@ class Axolotl(TrainerTool):
                 "step": step,
                 "epoch": number(line.get("epoch")),
                 "total_steps": line.get("total_steps"),
-                "tokens": _first(line, "tokens/total", "num_tokens", "total_tokens"),
             }
             if "loss" in line:
                 yield Told(
@@ -60,10 +62,6 @@ class Axolotl(TrainerTool):
                         "loss": _read(line["loss"]),
                         "learning_rate": _read(line.get("learning_rate")),
                         "grad_norm": _read(line.get("grad_norm")),
-                        "tokens_per_second": _first(
-                            line, "tokens/train_per_sec_per_gpu", "tokens_per_second"
-                        ),
-                        "token_accuracy": _first(line, "mean_token_accuracy", "rewards/accuracies"),
                     },
                 )
             elif "eval_loss" in line:
@@ -78,8 +76,3 @@ def _read(value: Any) -> float | int | None:
         except ValueError:
             return None
     return number(value)
-
-
-def _first(line: Mapping[str, Any], *names: str) -> float | int | None:
-    found = (_read(line.get(name)) for name in names)
-    return next((value for value in found if value is not None), None)
