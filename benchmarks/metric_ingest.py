@@ -27,7 +27,7 @@ from django.db import connection
 
 from apps.accounts.models import Workspace
 from apps.datasets.models import Dataset, Version
-from apps.jobs.directories import local_trainer
+from apps.jobs.directories import machine_trainer
 from apps.jobs.ingest import COPY, events_ingest
 from apps.jobs.models import MetricPoint, TrainingJob
 from apps.projects.models import Project
@@ -60,7 +60,7 @@ def write_events(path: Path) -> None:
 
 def tail(job: TrainingJob, directory: Path) -> float:
     """Seconds from the file to the rows."""
-    trainer, offset = local_trainer(), 0
+    trainer, offset = machine_trainer(), 0
     started = time.perf_counter()
     while True:
         events, following = trainer.read_events(directory, offset)

@@ -10,10 +10,14 @@ from enum import StrEnum
 from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ftportal.embedded.claim import lock_holder
 from ftportal.environment import CHECKOUT, Environment
 from ftportal.preflight import MINIMUM_FREE_BYTES, missing_browser_packages
+
+if TYPE_CHECKING:
+    from apps.providers.launching.command import ToolCommand
 
 ROOMY_BYTES = 10 * 1024**3  # models and checkpoints take gigabytes
 OLDEST_POSTGRES = 15
@@ -256,6 +260,37 @@ def _base_model(_: Environment) -> Iterable[Finding]:
         yield _warn("base model", f"{directory} is not there", mend)
 
 
+def _trainers(_: Environment) -> Iterable[Finding]:
+    """The operator's own trainers: configured, found, of which version."""
+    from apps.jobs.trainers import LAUNCHED, launched_class, trainer_command
+    from apps.providers.launching.command import ToolCommand
+
+    for name in LAUNCHED:
+        trainer = launched_class(name)
+        try:
+            command = ToolCommand.parse(trainer_command(name))
+        except ValueError as error:
+            yield _fail(trainer.label, f"{trainer.setting} can't be read: {error}", "close its quotes")
+            continue
+        if command is None:
+            yield _ok(trainer.label, f"not set up ({trainer.setting})")
+        elif command.found is None:
+            mend = f"install it, or correct {trainer.setting}; only hosts that train need it"
+            yield _fail(trainer.label, f"{command.program} is not there or can't be run", mend)
+        else:
+            yield _trainer_version(trainer.label, trainer.package, command)
+
+
+def _trainer_version(label: str, package: str | None, command: "ToolCommand") -> Finding:
+    if package is None:
+        return _ok(label, str(command.found))
+    version = command.version(package)
+    if version is not None:
+        return _ok(label, f"{version} ({command.found})")
+    mend = f"name the interpreter that has the package {package}, or the tool's own command"
+    return _warn(label, f"{command.found} is there, its version is unknown", mend)
+
+
 def _secrets(environment: Environment) -> Iterable[Finding]:
     from cryptography.fernet import Fernet
 
@@ -295,6 +330,7 @@ CHECKS: dict[str, Check] = {
     "secrets": _secrets,
     "settings": _django,
     "base model": _base_model,
+    "trainers": _trainers,
     "Postgres": _postgres,
     "Redis": _redis,
     "workers": _workers,

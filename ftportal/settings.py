@@ -37,6 +37,10 @@ FTPORTAL_LINE_LIMIT = env_int("FTPORTAL_LINE_LIMIT_KB", default=1000, minimum=1)
 FTPORTAL_ALLOW_PRIVATE_URLS = env_bool("FTPORTAL_ALLOW_PRIVATE_URLS", default=False)
 FTPORTAL_IMPORT_DIRECTORY = os.environ.get("FTPORTAL_IMPORT_DIRECTORY", "")
 FTPORTAL_API_REQUESTS_PER_MINUTE = env_int("FTPORTAL_API_REQUESTS_PER_MINUTE", default=3000, minimum=0)
+# Commands that train in place of our own trainer. From the environment alone: what they name is run.
+FTPORTAL_LLAMA_FACTORY = os.environ.get("FTPORTAL_LLAMA_FACTORY", "")
+FTPORTAL_AXOLOTL = os.environ.get("FTPORTAL_AXOLOTL", "")
+FTPORTAL_CUSTOM_TRAINER = os.environ.get("FTPORTAL_CUSTOM_TRAINER", "")
 FTPORTAL_DEMO = BASE_DIR / "demo"
 FTPORTAL_BASE_MODEL = str(BASE_DIR / "demo" / "models" / "ftportal-tiny")
 FTPORTAL_HEARTBEAT_SECONDS = env_int("FTPORTAL_HEARTBEAT_SECONDS", default=5, minimum=1)

@@ -126,6 +126,7 @@ def things(*, project: Project, people: Any) -> dict[str, Any]:
             "version": version.pk,
             "split": "train",
             "kind": "csv",
+            "trainer": "axolotl",
             "job": world.tuned.training_job.pk,
             "model": world.tuned.pk,
             "variant": comparison.candidate_id,

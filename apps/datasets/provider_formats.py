@@ -2,7 +2,9 @@
 
 Shapes as the providers document them (2026): Together and Fireworks take OpenAI's lines with roles and tools, and
 refuse files in which a second format could be read; Gemini on Vertex takes `contents` with parts; Bedrock takes
-Converse messages for Nova and open weights, and a top-level `system` for Claude.
+Converse messages for Nova and open weights, and a top-level `system` for Claude. LLaMA-Factory (0.9) reads a system
+message only as the first one, skips rows that do not alternate and knows no weights; Axolotl (0.19) takes a yes or no
+for every message.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -188,6 +190,61 @@ def _claude_row(row: ExportRow) -> dict[str, Any] | None:
     return ({"system": system} if system else {}) | {"messages": turns}
 
 
+# --- LLaMA-Factory and Axolotl ------------------------------------------------------------------------------
+
+
+def _factory_row(row: ExportRow) -> dict[str, Any] | None:
+    plain = _plain(row.payload["messages"])
+    return {"messages": plain} if plain and _alternates(plain[:-1]) else None
+
+
+def _factory_pair(row: ExportRow) -> dict[str, Any] | None:
+    pair = _pair(row)
+    return pair if pair and _alternates(pair["messages"]) else None
+
+
+def _axolotl_row(row: ExportRow) -> dict[str, Any] | None:
+    """Whether a message is trained on stands in every one, so that none is left to a default."""
+    if _calls_tools(row.payload):
+        return None
+    messages = row.payload["messages"]
+    system = _system_of(messages)
+    lines = [{"role": "system", "content": system, "train": False}] if system else []
+    for message in _turns(messages):
+        trained = message["role"] == "assistant" and message.get("weight") != 0
+        lines.append({"role": message["role"], "content": message.get("content") or "", "train": trained})
+    return {"messages": lines}
+
+
+def _pair(row: ExportRow) -> dict[str, Any] | None:
+    """What is asked, and two answers of one message each."""
+    refused = rejected_of(row.payload)
+    if refused is None or len(refused) > 1 or refused[0].get("tool_calls"):
+        return None
+    prompt, answer = parts_of(row.payload)
+    asked, chosen, rejected = _plain(prompt), _plain(answer), _plain(refused)
+    if not (asked and chosen and rejected):
+        return None
+    return {"messages": asked, "chosen": chosen[0], "rejected": rejected[0]}
+
+
+def _plain(messages: list[dict[str, Any]]) -> list[dict[str, Any]] | None:
+    """Role and content alone, system first; None where tools are called."""
+    if _calls_tools({"messages": messages}):
+        return None
+    system = _system_of(messages)
+    first = [{"role": "system", "content": system}] if system else []
+    return first + [
+        {"role": message["role"], "content": message.get("content") or ""} for message in _turns(messages)
+    ]
+
+
+def _alternates(prompt: list[dict[str, Any]]) -> bool:
+    """Whether the user and the assistant take turns, from the user to the user; other rows would be skipped there."""
+    roles = [message["role"] for message in prompt if message["role"] != "system"]
+    return len(roles) % 2 == 1 and roles == ["user", "assistant"] * (len(roles) // 2) + ["user"]
+
+
 # --- What they share ----------------------------------------------------------------------------------------
 
 
@@ -204,6 +261,7 @@ def _turns(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [message for message in messages if message["role"] not in _SYSTEM]
 
 
+_PAIR_OF_TEXTS = {"left_out": (CALLS, LONG_PAIR), "dropped": (TOOLS, WEIGHTS, NAMES, OTHER), "needs": PAIR}
 _TEXT_ONLY = {"left_out": (CALLS,), "dropped": (TOOLS, WEIGHTS, NAMES, PAIR, OTHER)}
 
 PROVIDER_FORMATS: dict[str, ProviderFormat] = {
@@ -253,6 +311,35 @@ PROVIDER_FORMATS: dict[str, ProviderFormat] = {
             "System as a text of its own, then user and assistant in turns.",
             _claude_row,
             **_TEXT_ONLY,  # type: ignore[arg-type]
+        ),
+        ProviderFormat(
+            "llama-factory",
+            "LLaMA-Factory",
+            "Conversations for `formatting: sharegpt`: one system message, then user and assistant in turns.",
+            _factory_row,
+            **_TEXT_ONLY,  # type: ignore[arg-type]
+        ),
+        ProviderFormat(
+            "llama-factory-preference",
+            "LLaMA-Factory, preference pairs",
+            "What is asked, the chosen and the rejected answer, for DPO.",
+            _factory_pair,
+            **_PAIR_OF_TEXTS,  # type: ignore[arg-type]
+        ),
+        ProviderFormat(
+            "axolotl",
+            "Axolotl",
+            "Conversations for `chat_template`; every message says whether it is trained on.",
+            _axolotl_row,
+            left_out=(CALLS,),
+            dropped=(TOOLS, NAMES, PAIR, OTHER),
+        ),
+        ProviderFormat(
+            "axolotl-preference",
+            "Axolotl, preference pairs",
+            "What is asked, the chosen and the rejected answer, for DPO.",
+            _pair,
+            **_PAIR_OF_TEXTS,  # type: ignore[arg-type]
         ),
     )
 }

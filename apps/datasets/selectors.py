@@ -309,13 +309,17 @@ def version_rows_page(
     return keyset_page(_with_excerpts(rows, "example__"), parameters, key="position", size=PAGE)  # type: ignore[arg-type]
 
 
-def _version_pages(version: Version, split: str | None, *fields: str) -> Iterator[tuple[Any, ...]]:
+def _version_pages(
+    version: Version, split: str | None, *fields: str, longest: int | None = None
+) -> Iterator[tuple[Any, ...]]:
     """Values of a version's rows in order, a page by key at a time: constant memory, no transaction held open."""
     rows = VersionRow.objects.filter(version=version).order_by("position")
     if "made" in fields:
         rows = rows.annotate(made=made_payload("example__"))
     if split is not None:
         rows = rows.filter(split=Split(split))
+    if longest is not None:
+        rows = rows.filter(token_count__lte=longest)
     last = 0
     while True:
         page = list(rows.filter(position__gt=last).values_list("position", *fields)[:ROWS_A_READ])
@@ -354,9 +358,12 @@ def version_row_payloads(version: Version, split: str | None = None) -> Iterator
         yield VersionRowPayload(position, example_id, content_hash, group, payload)
 
 
-def version_export_rows(version: Version, split: str | None = None) -> Iterator[ExportRow]:
-    """The rows to be written in another form, in order; of one split or of all."""
-    for position, row_split, raw, made in _version_pages(version, split, "split", "example__raw", "made"):
+def version_export_rows(
+    version: Version, split: str | None = None, *, longest: int | None = None
+) -> Iterator[ExportRow]:
+    """The rows to be written in another form, in order; of one split or of all, and of at most `longest` tokens."""
+    fields = ("split", "example__raw", "made")
+    for position, row_split, raw, made in _version_pages(version, split, *fields, longest=longest):
         yield ExportRow(position, row_split, chat_line(raw, made))
 
 

@@ -1,10 +1,11 @@
 """Job directories on this machine: where the trainer of a job works."""
 
 from pathlib import Path
-from typing import Protocol, cast
+from typing import Any, Protocol, cast
 
 from django.conf import settings
 
+from apps.jobs.trainers import LAUNCHED, OWN, trainer_command
 from apps.providers.contracts import TrainingEvent, TrainingProgress, TrainingRequest, TrainingResult
 from apps.providers.jobdirs.packing import pack_directory
 from apps.providers.registry import training_provider
@@ -31,9 +32,10 @@ def job_directory(job_id: int) -> Path:
     return jobs_directory() / str(job_id)
 
 
-def local_trainer(*, supervisor_pid: int | None = None) -> SupervisedTrainer:
-    """The trainer program of this machine. With `supervisor_pid` a run saves and ends when that process is gone."""
-    provider = training_provider("local", jobs_dir=jobs_directory(), supervisor_pid=supervisor_pid)
+def machine_trainer(name: str = OWN, *, supervisor_pid: int | None = None) -> SupervisedTrainer:
+    """A trainer of this machine. With `supervisor_pid` a run saves and ends when that process is gone."""
+    options: dict[str, Any] = {"command": trainer_command(name)} if name in LAUNCHED else {}
+    provider = training_provider(name, jobs_dir=jobs_directory(), supervisor_pid=supervisor_pid, **options)
     return cast("SupervisedTrainer", provider)
 
 

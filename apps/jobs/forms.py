@@ -21,7 +21,7 @@ from apps.jobs.hyperparameters import (
     resolve,
 )
 from apps.jobs.models import Method, Objective, TrainingJob
-from apps.jobs.planning import PairCounts, Plan, make_plan
+from apps.jobs.planning import Advice, PairCounts, Plan, make_plan
 from apps.jobs.selectors import (
     MeasuredRate,
     measured_rate,
@@ -30,7 +30,17 @@ from apps.jobs.selectors import (
     trainable_base_models,
     trainable_versions,
 )
+from apps.jobs.trainers import (
+    LAUNCHED,
+    OWN,
+    as_advice,
+    hyperparameters_of,
+    offered_trainers,
+    trainer_label,
+    trainer_problems,
+)
 from apps.projects.models import Project
+from apps.providers.contracts import Problem
 from apps.registry.models import BaseModel
 
 COMMON = ("epochs", "learning_rate", "batch_size", "lora_rank")
@@ -99,6 +109,13 @@ class JobForm(forms.Form):
         required=False,
         label=label("objective"),
     )
+    trained_by = forms.ChoiceField(
+        required=False,
+        widget=forms.RadioSelect,
+        initial=OWN,
+        label="Trained by",
+        help_text="Other trainers run on the worker’s machine, with these settings and rows in their own words.",
+    )
     name = forms.CharField(
         max_length=120,
         required=False,
@@ -114,18 +131,24 @@ class JobForm(forms.Form):
         required=False, label="I know that these are too few rows, and want to train anyway"
     )
 
-    def __init__(self, *args: Any, project: Project, replay_available: int, **kwargs: Any) -> None:
+    def __init__(
+        self, *args: Any, project: Project, replay_available: int, elsewhere: str = "", **kwargs: Any
+    ) -> None:
+        """With `elsewhere`, the name of another trainer, the form is to be taken away and trained there."""
         super().__init__(*args, **kwargs)
+        self.elsewhere = elsewhere
         self.replay_available = replay_available
         self.values: dict[str, Any] | None = None
         self.recommended: dict[str, Recommended] = {}
         self.plan: Plan | None = None
         self.rate: MeasuredRate | None = None
+        self.trainer_problems: list[Problem] = []
         self._choice("version", trainable_versions(project))
         self._choice("base_model", trainable_base_models(project.workspace))
         for name in (*COMMON, *RARE):
             self.fields[name] = _setting_field(name)
         self._offer_objective()
+        self._offer_trainers()
         if not replay_available:
             del self.fields["replay_rows"]
         self.show_recommendations()
@@ -169,6 +192,45 @@ class JobForm(forms.Form):
     @property
     def setting_names(self) -> tuple[str, ...]:
         return (*COMMON, *(["beta"] if "beta" in self.fields else []), *RARE)
+
+    # --- Who trains -------------------------------------------------------------------------------------------------
+
+    def _offer_trainers(self) -> None:
+        """A choice only where the installation names another trainer than its own."""
+        self.trainers = offered_trainers()
+        field = self.fields["trained_by"]
+        assert isinstance(field, forms.ChoiceField)
+        field.choices = [(trainer.name, trainer.label) for trainer in self.trainers]
+        if len(self.trainers) == 1 or self.elsewhere:
+            del self.fields["trained_by"]
+
+    @property
+    def trainer(self) -> str:
+        return self.elsewhere or self.cleaned_data.get("trained_by") or OWN
+
+    @property
+    def trainer_shown(self) -> str:
+        """Who trains, where there is a choice."""
+        return trainer_label(self.trainer) if "trained_by" in self.fields else ""
+
+    @property
+    def trainer_advice(self) -> list[Advice]:
+        return as_advice(self.trainer_problems)
+
+    def _check_trainer(self, version: Version, method: str, over_length: int | None) -> None:
+        assert self.values is not None
+        self.trainer_problems = trainer_problems(
+            self.trainer,
+            version=version,
+            hyperparameters=hyperparameters_of(
+                method=method, objective=Objective.SUPERVISED, values=self.values
+            ),
+            over_length=over_length,
+            has_validation=version.validation_count > 0,
+        )
+        for problem in self.trainer_problems:
+            if problem.severity == "error":
+                self.add_error(problem.field if problem.field in self.fields else None, problem.message)
 
     # --- What is recommended ----------------------------------------------------------------------------------------
 
@@ -227,23 +289,30 @@ class JobForm(forms.Form):
             if error.field not in self.errors:
                 self.add_error(error.field if error.field in self.fields else None, error.message)
             return data
-        self.rate = measured_rate(base_model=base_model, method=method, objective=self.chosen_objective)
+        self.rate = measured_rate(
+            base_model=base_model,
+            method=method,
+            objective=self.chosen_objective,
+            provider=self.trainer,
+        )
+        counts = row_counts(version, max_length=self.values["max_length"])
         assert self.pairs is not None
         validates = (
             self.pairs.validation if self.chosen_objective == Objective.DPO else version.validation_count
         )
         self.plan = make_plan(
-            row_counts(version, max_length=self.values["max_length"]),
+            counts,
             self.values,
             validation_rows=validates,
             rate=self.rate.tokens_per_second if self.rate else None,
             pairs=self.pairs,
             objective=self.chosen_objective,
         )
-        if self.plan.must_confirm and not data.get("accept_few"):
+        if self.plan.must_confirm and not self.elsewhere and not data.get("accept_few"):
             self.add_error("accept_few", "Confirm that you want to train on so few rows.")
         if self.values["early_stopping_patience"] is not None and not validates:
             self.add_error("early_stopping_patience", "This version has no validation rows to watch.")
+        self._check_trainer(version, method, counts.over_length)
         return data
 
     def given(self) -> dict[str, Any]:
@@ -295,6 +364,7 @@ def initial_from(job: TrainingJob) -> dict[str, Any]:
         "base_model": job.base_model_id,
         "method": job.method,
         "objective": job.objective,
+        "trained_by": job.provider if job.provider in LAUNCHED else OWN,
     }
 
 

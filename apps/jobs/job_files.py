@@ -1,19 +1,21 @@
 """What the trainer of a job gets: the data files in its directory, and the request that describes the run."""
 
 from collections.abc import Callable, Iterable
+from itertools import chain
 from pathlib import Path
-from typing import Any, cast
 
 from django.conf import settings
 
 from apps.core.bundled_model import model_location
 from apps.core.errors import PortalError
+from apps.datasets.exports import ExportRow
 from apps.datasets.models import Split
-from apps.datasets.selectors import version_rows_jsonl
+from apps.datasets.selectors import version_export_rows, version_rows_jsonl
 from apps.jobs.models import Objective, TrainingJob
 from apps.jobs.replay import choose_rows
 from apps.jobs.selectors import pair_counts
-from apps.providers.contracts import Hyperparameters, LoraSettings, TrainingRequest
+from apps.jobs.trainers import hyperparameters_of, leaves_out_long_rows, trainer_format
+from apps.providers.contracts import TrainingRequest
 
 TRAIN_FILE = "train.jsonl"
 VALIDATION_FILE = "validation.jsonl"
@@ -42,9 +44,20 @@ def data_files_write(*, job: TrainingJob, directory: Path, check: Callable[[], N
                 "The general data that this job mixes in has changed since the job was made. Start a new job."
             )
         general = chosen.rows
-    _write(directory / TRAIN_FILE, (version_rows_jsonl(job.version, Split.TRAIN), general), check)
+    _write(directory / TRAIN_FILE, (_rows(job, Split.TRAIN, general),), check)
     if _validates(job):
-        _write(directory / VALIDATION_FILE, (version_rows_jsonl(job.version, Split.VALIDATION),), check)
+        _write(directory / VALIDATION_FILE, (_rows(job, Split.VALIDATION),), check)
+
+
+def _rows(job: TrainingJob, split: str, general: Iterable[bytes] = ()) -> Iterable[bytes]:
+    """The lines of a split as the job's trainer reads them, and the general rows after them."""
+    wanted = trainer_format(job.provider, job.objective)
+    values = job.hyperparameters
+    longest = values["max_length"] if leaves_out_long_rows(job.provider, values) else None
+    if wanted is None:
+        return chain(version_rows_jsonl(job.version, split), general)
+    mixed = (ExportRow(0, split, line.rstrip(b"\r\n")) for line in general)
+    return wanted.write(chain(version_export_rows(job.version, split, longest=longest), mixed))
 
 
 def _validates(job: TrainingJob) -> bool:
@@ -73,16 +86,8 @@ def training_request(*, job: TrainingJob, directory: Path, resume: bool) -> Trai
         base_revision=base["revision"] or None,
         train_file=directory / TRAIN_FILE,
         validation_file=validation if validation.is_file() else None,
-        hyperparameters=_hyperparameters(job),
+        hyperparameters=hyperparameters_of(
+            method=job.method, objective=job.objective, values=job.hyperparameters
+        ),
         resume=resume,
-    )
-
-
-def _hyperparameters(job: TrainingJob) -> Hyperparameters:
-    values: dict[str, Any] = dict(job.hyperparameters)
-    values.pop("replay_rows")
-    rank, alpha, dropout = (values.pop(name) for name in ("lora_rank", "lora_alpha", "lora_dropout"))
-    lora = LoraSettings(rank=rank, alpha=alpha, dropout=dropout) if job.method == "lora" else None
-    return Hyperparameters(
-        method=cast("Any", job.method), objective=cast("Any", job.objective), lora=lora, **values
     )

@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 from apps.artifacts.storage import blob_store_file
-from apps.jobs.directories import SupervisedTrainer, job_directory, jobs_directory, local_trainer
+from apps.jobs.directories import SupervisedTrainer, job_directory, jobs_directory, machine_trainer
 from apps.jobs.models import TrainingJob
 from apps.jobs.services import job_log_attach
 
@@ -39,10 +39,11 @@ def orphans_stop() -> int:
 
 def directory_clear(job_id: int) -> bool:
     """Stop what works in the directory of an ended job, keep its log, and remove it. True if something ran."""
-    directory, trainer = job_directory(job_id), local_trainer()
+    directory = job_directory(job_id)
     if not directory.is_dir():
         return False
-    stopped = _kill(trainer, directory)
+    provider = TrainingJob.objects.filter(pk=job_id).values_list("provider", flat=True).first()
+    stopped = _kill(machine_trainer(provider) if provider else machine_trainer(), directory)
     if stopped:
         logger.warning("job.orphan_stopped", extra={"job": job_id})
     job = TrainingJob.objects.filter(pk=job_id, log=None).first()

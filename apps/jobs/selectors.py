@@ -103,15 +103,20 @@ class MeasuredRate:
 
 
 def measured_rate(
-    *, base_model: BaseModel, method: str, objective: str = Objective.SUPERVISED
+    *,
+    base_model: BaseModel,
+    method: str,
+    objective: str = Objective.SUPERVISED,
+    provider: str = "local",
 ) -> MeasuredRate | None:
-    """The median of the newest jobs with this base model, method and objective on the hardware of the newest; None
-    before one."""
+    """The median of the newest jobs with this base model, method, objective and trainer on the hardware of the newest;
+    None before one."""
     found = list(
         TrainingJob.objects.filter(
             base_model=base_model,
             method=method,
             objective=objective,
+            provider=provider,
             state=JobState.SUCCEEDED,
             measured_tokens_per_second__isnull=False,
         )

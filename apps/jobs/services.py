@@ -21,7 +21,14 @@ from apps.jobs.models import Checkpoint, JobState, MetricPoint, Objective, Train
 from apps.jobs.prospects import prospect
 from apps.jobs.remote_recipes import CostEstimate, plain_suffix, remote_configuration, remote_numbers
 from apps.jobs.replay import choose_rows
-from apps.jobs.selectors import pair_counts
+from apps.jobs.selectors import pair_counts, row_counts
+from apps.jobs.trainers import (
+    OWN,
+    hyperparameters_of,
+    offered_trainers,
+    trainer_label,
+    trainer_problems,
+)
 from apps.operations.models import Operation, OperationState
 from apps.operations.services import operation_cancel, operation_start
 from apps.projects.models import Project
@@ -53,6 +60,7 @@ def job_start(
     by: User | None,
     objective: str = Objective.SUPERVISED,
     cost: CostEstimate | None = None,
+    trained_by: str = OWN,
     submission_key: uuid.UUID | None = None,
 ) -> TrainingJob:
     """Freeze a configuration and queue its training, here or at the provider of the base model.
@@ -82,7 +90,9 @@ def job_start(
             method=method,
             hyperparameters=hyperparameters,
             objective=objective,
+            trained_by=trained_by,
         )
+        _check_trainer(trained_by, version=version, configuration=configuration)
     try:
         with transaction.atomic():
             Project.objects.select_for_update().get(pk=project.pk)  # one number at a time
@@ -94,7 +104,7 @@ def job_start(
                 name=(name.strip() or f"Training {number}")[:120],
                 version=version,
                 base_model=base_model,
-                provider=base_model.provider,
+                provider=trained_by if base_model.provider == OWN else base_model.provider,
                 method=configuration["method"],
                 objective=objective,
                 estimated_cost=cost.amount if cost else None,
@@ -141,6 +151,26 @@ def _check(*, project: Project, version: Version, base_model: BaseModel) -> None
         )
 
 
+def _check_trainer(trained_by: str, *, version: Version, configuration: Mapping[str, Any]) -> None:
+    if trained_by not in [trainer.name for trainer in offered_trainers()]:
+        raise JobRefusedError(f"{trainer_label(trained_by)} is not set up on this installation.")
+    values, method = configuration["hyperparameters"], configuration["method"]
+    problems = trainer_problems(
+        trained_by,
+        version=version,
+        hyperparameters=hyperparameters_of(
+            method=method,
+            objective=configuration.get("objective", Objective.SUPERVISED),
+            values=values,
+        ),
+        over_length=row_counts(version, max_length=values["max_length"]).over_length,
+        has_validation=version.validation_count > 0,
+    )
+    errors = [problem.message for problem in problems if problem.severity == "error"]
+    if errors:
+        raise JobRefusedError(errors[0])
+
+
 def make_configuration(
     *,
     version: Version,
@@ -148,11 +178,12 @@ def make_configuration(
     method: str,
     hyperparameters: Mapping[str, Any],
     objective: str = Objective.SUPERVISED,
+    trained_by: str = OWN,
 ) -> dict[str, Any]:
     """Everything that decides what comes out of the training, by content, not by name.
 
-    The objective is named where it is not the supervised one, so that a supervised training keeps the hash that it
-    has always had.
+    The objective is named where it is not the supervised one, and the trainer where it is not our own, so that a
+    training keeps the hash that it has always had.
     """
     rows, validation_rows = _usable_rows(version, objective)
     recommended = recommend(
@@ -174,13 +205,18 @@ def make_configuration(
     if values["replay_rows"]:
         chosen = choose_rows(replay_file(), count=values["replay_rows"], seed=values["seed"])
         replay = {"rows": len(chosen.rows), "sha256": chosen.sha256}
-    return {
+    configuration: dict[str, Any] = {
         "base_model": {"reference": base_model.reference, "revision": base_model.revision},
         "data": {"manifest_hash": version.manifest_hash},
         "replay": replay,
         "method": method,
         "hyperparameters": values,
-    } | ({"objective": str(objective)} if objective != Objective.SUPERVISED else {})
+    }
+    if objective != Objective.SUPERVISED:
+        configuration["objective"] = str(objective)
+    if trained_by != OWN:
+        configuration["trained_by"] = trained_by
+    return configuration
 
 
 def _usable_rows(version: Version, objective: str) -> tuple[int, int]:

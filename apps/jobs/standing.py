@@ -13,6 +13,7 @@ from apps.jobs.curves import fit_diagnosis
 from apps.jobs.hyperparameters import label
 from apps.jobs.models import Checkpoint, TrainingJob
 from apps.jobs.overfitting import FitDiagnosis, FitStatus
+from apps.jobs.trainers import trainer_label
 from apps.operations.models import Operation
 
 PHASE_LABELS = {
@@ -150,12 +151,18 @@ def differing_hyperparameters(jobs: Sequence[TrainingJob]) -> list[tuple[str, li
     return [(name, values) for name, values in rows if any(value != values[0] for value in values)]
 
 
+def _trained_by(job: TrainingJob) -> str:
+    connection = job.base_model.connection
+    return str(connection) if connection is not None else trainer_label(job.provider)
+
+
 def _settings(job: TrainingJob) -> dict[str, Any]:
     settings: dict[str, Any] = {
         "Dataset version": str(job.version),
         "Base model": str(job.base_model),
         "Method": job.get_method_display(),
         "Objective": job.get_objective_display(),
+        "Trained by": _trained_by(job),
     }
     settings.update({label(name): value for name, value in job.hyperparameters.items()})
     return settings

@@ -18,7 +18,7 @@ from apps.artifacts.models import Blob
 from apps.artifacts.storage import blob_store_file
 from apps.core.errors import PortalError
 from apps.core.formatting import format_duration
-from apps.jobs.directories import job_directory, local_trainer, pack_model
+from apps.jobs.directories import job_directory, machine_trainer, pack_model
 from apps.jobs.ingest import events_ingest
 from apps.jobs.job_files import data_files_write, training_request
 from apps.jobs.models import Method, TrainingJob
@@ -68,7 +68,9 @@ class Supervisor:
         self._progress = progress
         self._directory = job_directory(job.pk)
         above = os.environ.get("FTPORTAL_SUPERVISOR_PID", "")
-        self._trainer = local_trainer(supervisor_pid=int(above) if above.isdecimal() else None)
+        self._trainer = machine_trainer(
+            job.provider, supervisor_pid=int(above) if above.isdecimal() else None
+        )
         self._offset = 0
         self._final: TrainingEvent | None = None
         self._heard_at = time.monotonic()

@@ -25,6 +25,7 @@ from apps.jobs.selectors import (
 )
 from apps.jobs.services import job_cancel, job_operation, job_pause, job_resume, job_start
 from apps.jobs.standing import differing_hyperparameters, job_standing
+from apps.jobs.trainers import LAUNCHED, WITH_RECIPE, OfferedTrainer, trainer_label
 from apps.projects.access import ProjectRequest, project_view
 from apps.registry.services import base_model_ensure
 
@@ -92,6 +93,11 @@ class Draft:
             and (name in (*COMMON, "beta") or name in given)
         ]
 
+    @property
+    def elsewhere(self) -> list[OfferedTrainer]:
+        """Trainers that this training can be taken away for."""
+        return [OfferedTrainer(name, trainer_label(name)) for name in WITH_RECIPE]
+
     def context(self) -> dict[str, Any]:
         return {
             "form": self.form,
@@ -155,6 +161,7 @@ def _start(request: ProjectRequest, form: JobForm) -> TrainingJob:
         method=data["method"],
         objective=form.chosen_objective,
         hyperparameters=form.given(),
+        trained_by=form.trainer,
         by=request.user,
         submission_key=data["submission_key"],
     )
@@ -234,7 +241,11 @@ def compare(request: ProjectRequest) -> HttpResponse:
 
 def page_context(job: TrainingJob) -> dict[str, Any]:
     """What the parts of the page of a job that change while it runs are made of."""
-    return {"job": job, "standing": job_standing(job, job_operation(job))}
+    return {
+        "job": job,
+        "standing": job_standing(job, job_operation(job)),
+        "trained_by": trainer_label(job.provider) if job.provider in LAUNCHED else "",
+    }
 
 
 def chart_run(job: TrainingJob) -> dict[str, str]:

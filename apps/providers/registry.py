@@ -12,9 +12,12 @@ from apps.providers.contracts import (
 
 PROVIDERS: dict[str, str] = {
     "local": "apps.providers.adapters.local.adapter:LocalProvider",
+    "axolotl": "apps.providers.adapters.axolotl.adapter:AxolotlTrainer",
     "bedrock": "apps.providers.adapters.bedrock.adapter:BedrockProvider",
+    "custom": "apps.providers.adapters.custom.adapter:CustomTrainer",
     "fireworks": "apps.providers.adapters.fireworks.adapter:FireworksProvider",
     "huggingface": "apps.providers.adapters.huggingface.adapter:HuggingFaceProvider",
+    "llama_factory": "apps.providers.adapters.llama_factory.adapter:LlamaFactoryTrainer",
     "openai": "apps.providers.adapters.openai.adapter:OpenAIProvider",
     "together": "apps.providers.adapters.together.adapter:TogetherProvider",
     "vertex": "apps.providers.adapters.vertex.adapter:VertexProvider",

@@ -68,7 +68,7 @@
   // A plain form is sent once; its buttons come back when the browser restores the page.
   doc.addEventListener("submit", (event) => {
     const form = event.target;
-    if (event.defaultPrevented || form.method !== "post" || form.hasAttribute("data-upload")) return;
+    if (event.defaultPrevented || form.method !== "post" || form.hasAttribute("data-upload") || event.submitter?.hasAttribute("data-download")) return;
     if (form.hasAttribute("data-sent")) return event.preventDefault();
     form.setAttribute("data-sent", "");
     event.submitter?.setAttribute("aria-busy", "true");

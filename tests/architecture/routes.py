@@ -178,6 +178,7 @@ EXPECTED: dict[str, Expected] = {
     "jobs:index": Expected(VIEWER),
     "jobs:create": Expected(LEAD, BOTH),
     "jobs:create_remote": Expected(LEAD, BOTH),
+    "jobs:recipe": Expected(LEAD, POST),
     "jobs:compare": Expected(VIEWER),
     "jobs:where": Expected(VIEWER),
     "jobs:take": Expected(LEAD, POST),

@@ -118,3 +118,32 @@ def test_what_is_counted_as_lost_is_what_is_missing(key):
     assert len(written(key, *payloads)) == len(payloads) - losses.left_out
     for feature in losses.dropped:
         assert any(feature in features_of(each).split(",") for each in payloads)
+
+
+def test_llama_factory():
+    """Roles and order as llamafactory/data/converter.py (0.9.5) reads sharegpt: the system message first and once."""
+    plain, turns = written("llama-factory", PLAIN, TOOL_ROW, TWO_TURNS)
+    assert plain == {"messages": [SYSTEM, ASKED, ANSWER]}
+    assert turns == {
+        "messages": [
+            {"role": "system", "content": "Be brief.\n\nNo emoji."}, ASKED, ANSWER, ASKED, ANSWER,
+        ]
+    }  # fmt: skip
+
+
+def test_llama_factory_leaves_out_what_it_would_skip():
+    assert written("llama-factory", {"messages": [ASKED, ASKED, ANSWER]}, {"messages": [ANSWER]}) == []
+
+
+@pytest.mark.parametrize("key", ["llama-factory-preference", "axolotl-preference"])
+def test_preference_pairs_of_launched_trainers(key):
+    long = PAIR | {"rejected": [CALL, RESULT, REFUSED]}
+    assert written(key, PLAIN, PAIR, long) == [
+        {"messages": [SYSTEM, ASKED], "chosen": ANSWER, "rejected": REFUSED}
+    ]
+
+
+def test_axolotl_says_of_every_message_whether_it_is_trained_on():
+    (turns,) = written("axolotl", TWO_TURNS, TOOL_ROW)
+    assert [message["train"] for message in turns["messages"]] == [False, False, False, False, True]
+    assert turns["messages"][0]["content"] == "Be brief.\n\nNo emoji."

@@ -3,8 +3,9 @@
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.utils import timezone
@@ -40,9 +41,11 @@ def tiny_model(tmp_path_factory) -> Path:
 def freeze(
     project: Project, *, train: int = 24, validation: int = 8, name: str = "Colours", pairs: int = 0,
     validation_pairs: int | None = None, counted: bool = True, training_tokens: int | None = None,
+    first: Sequence[dict[str, Any]] = (), tokens: Mapping[int, int | None] | None = None,
 ) -> Version:  # fmt: skip
     """A frozen version with its rows, as the data side makes them; the first `pairs` of each split are preference
-    pairs, `counted` by split as since there is DPO."""
+    pairs, `counted` by split as since there is DPO. It begins with the rows `first`; `tokens` are counts of single
+    positions in place of 40."""
     valid = pairs if validation_pairs is None else validation_pairs
     dataset, _ = Dataset.objects.get_or_create(project=project, name=name)
     number = dataset.versions.count() + 1
@@ -53,6 +56,7 @@ def freeze(
             zip(colour_chats(train + validation), colour_pairs(train + validation), strict=True)
         )
     ]
+    chats[: len(first)] = first
     counts = {"train": min(pairs, train), "validation": min(valid, validation), "test": 0}
     examples = [
         Example(
@@ -60,7 +64,7 @@ def freeze(
             raw=json.dumps(chat).encode(),
             payload=chat,
             content_hash=canonical_hash([number, chat]),
-            text=" ".join(message["content"] for message in chat["messages"]),
+            text=" ".join(message["content"] or "" for message in chat["messages"]),
         )
         for chat in chats
     ]
@@ -71,7 +75,7 @@ def freeze(
             example=example,
             position=position,
             split=Split.TRAIN if position <= train else Split.VALIDATION,
-            token_count=40,
+            token_count=(tokens or {}).get(position, 40),
             answer_token_count=3,
         )
         for position, example in enumerate(examples, start=1)
