@@ -128,6 +128,8 @@ def _evaluation(batch: _Batch, event: TrainingEvent) -> None:
         )
     )  # fmt: skip
     batch.set(validation_loss=loss)
+    if data.get("sampled"):
+        return  # the provider measured a few rows of the validation data: a point of the curve, no ground to choose on
     if loss is not None and (job.best_validation_loss is None or loss < job.best_validation_loss):
         batch.set(best_validation_loss=loss, best_step=data["step"])
 

@@ -1,6 +1,7 @@
 """From a variant to the provider that answers for it."""
 
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -16,6 +17,7 @@ from apps.providers.contracts import (
     InferenceProvider,
     ModelReference,
     ProviderRejectedError,
+    ProviderUnavailableError,
     StreamingInference,
 )
 from apps.providers.opening import adapter_for, adapter_options
@@ -29,15 +31,32 @@ class ModelMissingError(PortalError):
     code = "model_missing"
 
 
-def variant_provider(variant: Variant) -> InferenceProvider:
-    """The provider, with the variant's model in place and ready to be asked."""
+DEPLOY_SECONDS = 3600.0
+
+
+def variant_provider(
+    variant: Variant, *, waiting: Callable[[str], None] = lambda why: None
+) -> InferenceProvider:
+    """The provider, with the variant's model in place and ready to be asked.
+
+    A provider that deploys the model first is waited for, up to an hour; `waiting` is called every second with what it
+    says, and may raise to end the wait.
+    """
     provider = provider_for(variant.base_model)
     artifact = variant.model_version.artifact if variant.model_version is not None else None
-    if artifact is None:
-        provider.ensure_model(model_reference(variant))
-    else:
-        provider.ensure_model(model_reference(variant), lambda: blob_open(artifact))
-    return provider
+    opening = (lambda: blob_open(artifact)) if artifact is not None else None
+    started = time.monotonic()
+    while True:
+        try:
+            provider.ensure_model(model_reference(variant), opening)
+        except ProviderUnavailableError as error:
+            if error.code != "deploying" or time.monotonic() - started > DEPLOY_SECONDS:
+                raise
+            for _ in range(max(1, int(error.retry_after or 1))):
+                waiting(error.message)
+                time.sleep(1)
+        else:
+            return provider
 
 
 def questions_at_once(variant: Variant) -> int:

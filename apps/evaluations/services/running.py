@@ -97,7 +97,7 @@ def _run_ask(planned: PlannedRun, progress: Progress, done: int) -> int:
     again, _ = run.answers.exclude(error="").delete()
     done -= again
     progress.report(done, message=f"Loading the model: {planned.what}", force=True)
-    provider = variant_provider(run.variant)
+    provider = variant_provider(run.variant, waiting=lambda why: progress.report(message=why))
     form = form_from_dict(run.suite.answer_form)
     expected = dict(run.suite.items.values_list("pk", "expected"))
     questions = list(_questions(run))

@@ -71,7 +71,7 @@ def drafts_make(*, run: DraftRun, progress: Progress) -> None:
     total = done + len(asking)
     progress.report(done, total=total, unit="drafts", message="Loading the model", force=True)
     if asking:
-        provider = variant_provider(run.variant)
+        provider = variant_provider(run.variant, waiting=lambda why: progress.report(message=why))
         outcomes = ask_all(
             provider,
             asking,
