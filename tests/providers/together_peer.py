@@ -41,6 +41,10 @@ def told(message: str) -> dict[str, Any]:
     return {"error": {"message": message, "type": "invalid_request_error", "param": None, "code": None}}
 
 
+def model_id(name: str) -> str:
+    return "ml_" + hashlib.sha256(name.encode()).hexdigest()[:10]
+
+
 class TogetherPeer(Peer):
     name = "together"
     base_model = BASE_MODEL
@@ -195,8 +199,8 @@ class TogetherPeer(Peer):
             number = len(self.endpoints)
             deployment = {
                 "id": f"dep_{number}", "name": f"{SLUG}/support-{number}/a", "state": "DEPLOYMENT_STATE_READY",
-                "model": f"projects/{PROJECT}/models/{self.model_id(model)}/revisions/rv_1", "readyReplicas": 1,
-                "modelId": self.model_id(model), "trafficMode": "TRAFFIC_MODE_LIVE", "createdAt": self.now(),
+                "model": f"projects/{PROJECT}/models/{model_id(model)}/revisions/rv_1", "readyReplicas": 1,
+                "modelId": model_id(model), "trafficMode": "TRAFFIC_MODE_LIVE", "createdAt": self.now(),
                 "autoscaling": {}, "estimatedEffectiveTrafficShare": 1,
             }  # fmt: skip
             self.endpoints.append(
@@ -205,10 +209,6 @@ class TogetherPeer(Peer):
                  "deployments": [deployment], "visibility": "VISIBILITY_PRIVATE",
                  "trafficSplit": [{"deploymentId": deployment["id"], "weight": 1}]}
             )  # fmt: skip
-
-    @staticmethod
-    def model_id(name: str) -> str:
-        return "ml_" + hashlib.sha256(name.encode()).hexdigest()[:10]
 
     # --- The routes ---------------------------------------------------------------------------------------------
 
@@ -231,7 +231,7 @@ class TogetherPeer(Peer):
                     job["model_object_name"] for job in self.jobs.values() if job["status"] == "completed"
                 ]
                 return self.paged(
-                    [{"id": self.model_id(name), "name": name, "projectId": PROJECT} for name in done], call
+                    [{"id": model_id(name), "name": name, "projectId": PROJECT} for name in done], call
                 )
             case ("GET", "v2", "projects", "proj_7", "endpoints"):
                 return self.paged(self.endpoints, call)
@@ -246,35 +246,8 @@ class TogetherPeer(Peer):
                 return self.preprocess(self.file(name))
             case ("GET", "v1", "files", name):
                 return self.looked_at(self.file(name))
-            case ("GET", "v1", "fine-tunes", "models", "limits"):
-                if call.query["model_name"] != BASE_MODEL:
-                    raise Refused(
-                        404, told(f"Model {call.query['model_name']} is not available for fine-tuning")
-                    )
-                return LIMITS
-            case ("POST", "v1", "fine-tunes", "estimate-price"):
-                return self.price
-            case ("POST", "v1", "fine-tunes"):
-                return self.create(call.body)
-            case ("GET", "v1", "fine-tunes"):
-                listed = [
-                    {key: value for key, value in job.items() if key != "events"}
-                    for job in self.jobs.values()
-                ]
-                return {"data": listed}
-            case ("GET", "v1", "fine-tunes", handle):
-                return self.job(handle) | ({} if self.brings_events else {"events": None})
-            case ("GET", "v1", "fine-tunes", handle, "events"):
-                return {"data": self.job(handle)["events"]}
-            case ("GET", "v1", "fine-tunes", handle, "metrics"):
-                since = int(call.query.get("global_step_from", 0))
-                self.job(handle)
-                return {"metrics": [row for row in self.rows[handle] if row["train/global_step"] >= since]}
-            case ("GET", "v1", "fine-tunes", handle, "checkpoints"):
-                self.job(handle)
-                return {"data": self.checkpoints[handle]}
-            case ("POST", "v1", "fine-tunes", handle, "cancel"):
-                return self.cancel(self.job(handle))
+            case (method, "v1", "fine-tunes", *rest):
+                return self.fine_tunes(call, method, *rest)
             case ("GET", "v1", "finetune", "download"):
                 assert call.query["checkpoint"] == "adapter"
                 self.job(call.query["ft_id"])
@@ -284,6 +257,33 @@ class TogetherPeer(Peer):
                 return ("weights of " + name).encode() * 100_000
             case ("POST", "v1", "chat", "completions"):
                 return self.chat(call.body)
+        raise Refused(404, told(f"No route for {call.method} {call.path}"))
+
+    def fine_tunes(self, call: Call, *route: str) -> Any:  # noqa: PLR0911
+        match route:
+            case ("GET", "models", "limits"):
+                if call.query["model_name"] != BASE_MODEL:
+                    raise Refused(404, told("This model is not available for fine-tuning"))
+                return LIMITS
+            case ("POST", "estimate-price"):
+                return self.price
+            case ("POST",):
+                return self.create(call.body)
+            case ("GET",):
+                return {"data": [job | {"events": None} for job in self.jobs.values()]}
+            case ("GET", handle):
+                return self.job(handle) | ({} if self.brings_events else {"events": None})
+            case ("GET", handle, "events"):
+                return {"data": self.job(handle)["events"]}
+            case ("GET", handle, "metrics"):
+                since = int(call.query.get("global_step_from", 0))
+                self.job(handle)
+                return {"metrics": [row for row in self.rows[handle] if row["train/global_step"] >= since]}
+            case ("GET", handle, "checkpoints"):
+                self.job(handle)
+                return {"data": self.checkpoints[handle]}
+            case ("POST", handle, "cancel"):
+                return self.cancel(self.job(handle))
         raise Refused(404, told(f"No route for {call.method} {call.path}"))
 
     def paged(self, entries: list[dict[str, Any]], call: Call) -> dict[str, Any]:
@@ -296,7 +296,7 @@ class TogetherPeer(Peer):
         return [self.supported("google/gemma-4-12b", both), self.supported(BASE_MODEL, both)]
 
     def supported(self, name: str, products: list[str]) -> dict[str, Any]:
-        return {"id": self.model_id(name), "name": name, "displayName": name.partition("/")[2], "products": products,
+        return {"id": model_id(name), "name": name, "displayName": name.partition("/")[2], "products": products,
                 "publisher": name.partition("/")[0], "contextLength": "40960"}  # fmt: skip
 
     def upload_place(self, form: dict[str, str]) -> Reply:

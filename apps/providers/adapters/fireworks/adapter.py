@@ -351,6 +351,11 @@ def _listed(model: "Model", *, tuned: bool = False, served: bool = False) -> Rem
 def _reply(job: "Job") -> dict[str, Any]:
     """The job as it came, without addresses that let anyone in who has them, and without keys of other services."""
     reply: dict[str, Any] = json.loads(job.to_json(exclude_unset=True))
-    return {key: value for key, value in reply.items() if not key.endswith(("SignedUrl", "Config"))} | {
-        "trainingConfig": reply.get("trainingConfig", {})
+    return {
+        key: value
+        for key, value in reply.items()
+        if not key.endswith("SignedUrl") and key not in _KEYS_OF_OTHERS
     }
+
+
+_KEYS_OF_OTHERS = ("wandbConfig", "awsS3Config", "azureBlobStorageConfig")
