@@ -3,6 +3,7 @@
 import base64
 import json
 import random
+from datetime import date
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from apps.providers.contracts import TrainingState
 from apps.providers.openai_protocol.access import Access
 from apps.providers.openai_protocol.chat import reply_of
 from apps.providers.openai_protocol.errors import retry_after
+from apps.providers.openai_protocol.looking import model_of
 from apps.providers.openai_protocol.replies import moment
 
 ACCESS = Access(base_url="https://models.example.org/v1", api_key="sk-1")
@@ -172,6 +174,16 @@ def test_times_are_unix_seconds_or_iso():
     assert moment(1_700_000_000) == moment("2023-11-14T22:13:20Z")
     assert moment("soon") is None
     assert moment(10**30) is None
+
+
+def test_models_as_others_list_them():
+    """Azure's shape, with capabilities and ends by use; and vLLM's."""
+    azure = model_of(
+        {"id": "gpt-4o-mini-2024-07-18", "deprecation": {"fine_tune": 1788134400, "inference": 1790812800}}
+    )
+    assert azure.end_of_life == date(2026, 10, 1)
+    assert model_of({"id": "m", "max_model_len": 4096, "owned_by": "vllm"}).context_length == 4096
+    assert model_of({"id": "ft:m:a:b:c", "shutdown_date": "2027-01-14"}).tuned
 
 
 def test_the_key_is_nowhere():
