@@ -34,7 +34,7 @@ PAGE = 10
 NOVA, CLAUDE, OLD_LLAMA = (
     "amazon.nova-lite-v1:0",
     "anthropic.claude-3-haiku-20240307-v1:0:200k",
-    "meta.llama3-1-8b-instruct-v1:0:128k",
+    "meta.llama3-2-3b-instruct-v1:0:128k",
 )
 ERRORS = {
     400: "ValidationException", 401: "UnrecognizedClientException", 403: "AccessDeniedException",

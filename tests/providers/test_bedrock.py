@@ -153,6 +153,7 @@ def test_a_file_that_is_gone_is_refused(adapter: BedrockProvider):
         ("qwen.qwen3-32b-v1:0", "bedrock"),
         (f"{PREFIX}:custom-model/{CLAUDE}/abcdefghijkl", "bedrock-claude"),
         (f"arn:aws:bedrock:us-east-1::foundation-model/{NOVA}", "bedrock"),
+        ("meta.llama3-1-8b-instruct-v1:0:128k", None),
         ("amazon.nova-canvas-v1:0", None),
         ("cohere.command-text-v14", None),
         ("gpt-4o", None),
@@ -175,6 +176,20 @@ def test_claudes_bounds_are_those_of_the_user_guide(adapter: BedrockProvider):
         "learning_rate_multiplier": (0.1, 2, 1),
         "early_stopping_patience": (1, 10, 2),
     }
+
+
+def test_rows_of_both_files_count(adapter: BedrockProvider):
+    """ "Sum of training and validation records": 100 to 10,000 for Llama 3.2, same user guide."""
+    request = asked_for(base_model=OLD_LLAMA)
+
+    def codes(rows: int, validation: int) -> set[str]:
+        found = adapter.validate(request, DataFacts(rows=rows, validation_rows=validation))
+        return {problem.code for problem in found} & {"too_few_rows", "too_many_rows"}
+
+    assert codes(80, 19) == {"too_few_rows"}
+    assert codes(80, 20) == set()
+    assert codes(9_000, 1_000) == set()
+    assert codes(9_000, 1_001) == {"too_many_rows"}
 
 
 def problems(adapter: BedrockProvider, **changes: Any) -> dict[str, str]:

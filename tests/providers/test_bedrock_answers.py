@@ -113,6 +113,17 @@ def test_a_connection_that_may_deploys_a_tuned_model_once(peer: BedrockPeer):
     adapter.close()
 
 
+def test_a_deployment_that_failed_is_not_tried_again(peer: BedrockPeer):
+    adapter = peer.adapter(deploy="yes")
+    model = tuned(adapter, peer)
+    peer.server.add_deployment(model.provider_model or "", "Failed")
+    with pytest.raises(ProviderRejectedError) as refused:
+        adapter.ensure_model(model)
+    assert refused.value.code == "not_deployed"
+    assert len(peer.server.deployments) == 1
+    adapter.close()
+
+
 def test_a_deployment_that_was_deleted_is_looked_for_anew(peer: BedrockPeer, adapter: BedrockProvider):
     model = tuned(adapter, peer)
     peer.deploy(model.provider_model or "")

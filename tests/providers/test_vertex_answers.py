@@ -61,8 +61,15 @@ def test_a_chat_is_asked_as_gemini_wants_it(peer: VertexPeer, adapter: VertexPro
     ]
     assert body["generationConfig"] == {
         "maxOutputTokens": 64, "temperature": 0.5, "topP": 0.9, "seed": 7, "stopSequences": ["END"],
-        "frequencyPenalty": 0.5,
+        "frequencyPenalty": 0.5, "thinkingConfig": {"thinking_budget": 0},
     }  # fmt: skip
+
+
+def test_the_library_says_nothing_in_the_log(adapter: VertexProvider, caplog: pytest.LogCaptureFixture):
+    """A line about functions that it could call would come with every chat."""
+    with caplog.at_level("INFO", logger="google_genai"):
+        adapter.chat(chat())
+    assert [record.message for record in caplog.records if record.name.startswith("google")] == []
 
 
 def test_thoughts_are_no_part_of_the_answer(peer: VertexPeer, adapter: VertexProvider):
@@ -70,6 +77,16 @@ def test_thoughts_are_no_part_of_the_answer(peer: VertexPeer, adapter: VertexPro
     peer.server.candidate = {"content": {"role": "model", "parts": parts}, "finishReason": "MAX_TOKENS"}
     reply = adapter.chat(chat())
     assert (reply.text, reply.finish_reason) == ("In Bern.", "length")
+
+
+def test_a_model_that_always_thinks_can_be_asked(peer: VertexPeer, adapter: VertexProvider):
+    peer.server.always_thinks = True
+    with pytest.raises(ProviderRejectedError) as refused:
+        adapter.chat(chat())
+    assert refused.value.code == "thinks_always"
+    thinking = peer.adapter(thinking="on")
+    assert thinking.chat(chat()).text
+    thinking.close()
 
 
 def test_an_answer_that_is_held_back_is_empty_and_says_why(peer: VertexPeer, adapter: VertexProvider):

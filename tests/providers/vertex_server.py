@@ -19,7 +19,7 @@ from google.auth import jwt
 
 PROJECT, LOCATION, BUCKET = "peer-project-1", "us-central1", "peer-tuning"
 PARENT = f"projects/{PROJECT}/locations/{LOCATION}"
-FLASH = "gemini-2.5-flash"
+FLASH = "gemini-3.5-flash"
 SECRET = "ya29.peer-access-token-0123456789abcdef"
 PAGE = 10
 MOST_AT_ONCE = 3 * 256 * 1024
@@ -62,6 +62,7 @@ class VertexServer:
         self.created = 0
         self.tokens_given = 0
         self.lose_next = False
+        self.always_thinks = False
         self.candidate: dict[str, Any] = {
             "content": {"role": "model", "parts": [{"text": "It is on its way."}]},
             "finishReason": "STOP",
@@ -213,6 +214,8 @@ class VertexServer:
         }
         if name not in {f"publishers/google/models/{FLASH}", *tuned}:
             raise Refused(404, f"{name} was not found.")
+        if self.always_thinks and "thinkingConfig" in told["generationConfig"]:
+            raise Refused(400, "Budget 0 is invalid. This model only works in thinking mode.")
         words = sum(len(part["text"].split()) for each in told["contents"] for part in each["parts"])
         usage = {"promptTokenCount": words, "candidatesTokenCount": 5, "totalTokenCount": words + 5}
         return 200, {"candidates": [self.candidate], "usageMetadata": usage, "modelVersion": name}, {}

@@ -90,7 +90,8 @@ class BedrockProvider:
         support = support_of(request.base_model, request.objective)
         if support is None:
             return [_unsupported(request)]
-        problems = [_stricter(problem) for problem in limit_problems(support, request, data)]
+        together = replace(data, rows=data.rows + data.validation_rows)
+        problems = [_as_counted(problem) for problem in limit_problems(support, request, together)]
         if not ROLE_ARN.fullmatch(self._clients.setting("role_arn")):
             problems.append(
                 Problem(
@@ -261,15 +262,15 @@ def tuned_name(request: RemoteRequest) -> str:
     return f"{suffix or 'ftportal'}-{hashlib.sha256(request.job_key.encode()).hexdigest()[:16]}"
 
 
-def _stricter(problem: Problem) -> Problem:
-    """Bedrock refuses a file with a row that is too long, where others cut the row."""
-    if problem.code != "row_too_long":
-        return problem
-    return replace(
-        problem,
-        severity="error",
-        message="The longest row has more tokens than this model takes, and Bedrock refuses the whole file for it.",
-    )
+def _as_counted(problem: Problem) -> Problem:
+    """Bedrock counts both files together, and refuses a file with a row that is too long, where others cut the row."""
+    if problem.code in ("too_few_rows", "too_many_rows"):
+        message = problem.message.replace("training rows", "training and validation rows together")
+        return replace(problem, message=message)
+    if problem.code == "row_too_long":
+        message = "The longest row has more tokens than this model takes, and Bedrock refuses the whole file for it."
+        return replace(problem, severity="error", message=message)
+    return problem
 
 
 def _unsupported(request: RemoteRequest) -> Problem:

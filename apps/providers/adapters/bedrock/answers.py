@@ -84,11 +84,9 @@ class Answers:
         bedrock = self._clients.bedrock()
         with self._clients.errors():
             listed = bedrock.list_custom_model_deployments(modelArnEquals=model)
-        found = {
-            entry["status"]: entry["customModelDeploymentArn"] for entry in listed["modelDeploymentSummaries"]
-        }
+        found = {entry["status"]: entry for entry in listed["modelDeploymentSummaries"]}
         if "Active" in found:
-            return found["Active"]
+            return found["Active"]["customModelDeploymentArn"]
         with self._clients.errors():
             bought = bedrock.list_provisioned_model_throughputs(
                 modelArnEquals=model, statusEquals="InService"
@@ -97,6 +95,10 @@ class Answers:
             return entry["provisionedModelArn"]
         if "Creating" in found:
             raise _deploying()
+        if "Failed" in found:
+            # Not tried again by itself: every try could cost.
+            reason = found["Failed"].get("failureMessage") or "AWS gives no reason."
+            raise _not_deployed(f"The tuned model could not be deployed: {reason}")
         if self._clients.setting("deploy") != "yes":
             raise _not_deployed("The tuned model is not deployed.")
         self._create(model)

@@ -1,7 +1,8 @@
 """How each family of models on Bedrock is trained.
 
 Names, bounds and usual values: "Custom model hyperparameters" in the Amazon Bedrock user guide, seen 2026-11-21 for
-Nova, Llama 3.1 to 3.3 and Claude 3; the number of rows: "Prepare data for fine-tuning your models" and its quotas.
+Nova, Llama and Claude 3; shapes and numbers of rows, which count training and validation together: "Prepare data for
+fine-tuning your models". For Nova that page names no numbers, so none are held here.
 """
 
 import re
@@ -22,8 +23,8 @@ AWS_NAMES = {
 """Ours -> Bedrock's."""
 GIGABYTE = 1_000_000_000
 _PICTURES = ("amazon.nova-canvas", "amazon.nova-reel", "amazon.nova-sonic", "amazon.titan")
-_OTHER_SHAPES = ("cohere.", "ai21.", "stability.")
-"""Makers whose rows are prompt and completion, or no text."""
+_OTHER_SHAPES = ("cohere.", "ai21.", "stability.", "meta.llama3-1")
+"""Their rows are prompt and completion, or no text."""
 _LENGTH = re.compile(r":\d+k$")
 
 
@@ -60,8 +61,6 @@ _FAMILIES = (
                 RemoteNumber(name="epochs", low=1, high=5, usual=2, whole=True),
                 RemoteNumber(name="learning_rate", low=1e-6, high=1e-4, usual=1e-5),
             ),
-            fewest_rows=8,
-            most_rows=20_000,
             note="Rows must not begin with, or hold, the words User:, Bot:, Assistant:, System: or [EOS].",
         ),
     ),
@@ -74,8 +73,8 @@ _FAMILIES = (
                 RemoteNumber(name="batch_size", low=1, high=1, usual=1, whole=True),
                 RemoteNumber(name="learning_rate", low=5e-6, high=0.1, usual=1e-4),
             ),
+            fewest_rows=100,
             most_rows=10_000,
-            most_bytes=10 * GIGABYTE,
             most_tokens_a_row=16_000,
         ),
     ),

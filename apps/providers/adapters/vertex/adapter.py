@@ -10,6 +10,7 @@ from apps.providers.adapters.vertex import answers
 from apps.providers.adapters.vertex.clients import SETTINGS, Clients
 from apps.providers.adapters.vertex.families import (
     ADAPTER_SIZES,
+    ENDS,
     PREFERENCE,
     TUNABLE,
     model_name,
@@ -202,10 +203,12 @@ class VertexProvider:
             with self._clients.errors():
                 storage = self._clients.storage()
                 if not key.endswith(ENDINGS):
-                    found = storage.first_under(bucket, key.rstrip("/") + "/", ENDINGS)
-                    if found is None:
+                    folder = key.rstrip("/") + "/"
+                    if not told.file.startswith(folder):
+                        told.file = storage.first_under(bucket, folder, ENDINGS) or ""
+                    if not told.file:
                         return None
-                    key = found
+                    key = told.file
                 text, told.generation = storage.read(
                     bucket, key, limit=MOST_METRICS_BYTES, unlike=told.generation
                 )
@@ -221,7 +224,11 @@ class VertexProvider:
         with self._clients.errors():
             page = self._clients.genai().models.list(config={"page_size": PAGE, "query_base": True}).page
         names = [model_name(model.name or "") for model in page]
-        return tuple(RemoteModel(id=name, owner="Google") for name in names if name.startswith("gemini-"))
+        return tuple(
+            RemoteModel(id=name, owner="Google", end_of_life=ENDS.get(name))
+            for name in names
+            if name.startswith("gemini-")
+        )
 
     def _bucket_problem(self) -> str:
         try:
@@ -274,7 +281,7 @@ def _is_over(job: Mapping[str, Any]) -> bool:
 
 def _tunable(name: str) -> RemoteModel:
     objectives: tuple[Objective, ...] = ("supervised", "dpo") if name in PREFERENCE else ("supervised",)
-    return RemoteModel(id=name, owner="Google", objectives=objectives)
+    return RemoteModel(id=name, owner="Google", objectives=objectives, end_of_life=ENDS.get(name))
 
 
 def _unsupported(request: RemoteRequest) -> Problem:

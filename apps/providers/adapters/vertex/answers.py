@@ -33,27 +33,43 @@ def chat(clients: Clients, request: ChatRequest) -> ChatReply:
             "The chances of tokens can't be told for models of Vertex AI. Ask without them.",
             code="unsupported_option",
         )
-    from google.genai.types import GenerateContentConfig, HttpOptions
+    from google.genai.types import (
+        AutomaticFunctionCallingConfig,
+        GenerateContentConfig,
+        HttpOptions,
+        ThinkingConfig,
+    )
 
     system = "\n\n".join(each["content"] for each in request.messages if each["role"] in _SYSTEM)
     target = target_of(request.model)
     started = time.perf_counter()
-    with clients.errors():
-        told = clients.genai().models.generate_content(
-            model=target,
-            contents=list(_contents(request)),
-            config=GenerateContentConfig(
-                system_instruction=system or None,
-                max_output_tokens=request.max_tokens,
-                temperature=request.temperature,
-                top_p=request.top_p if request.top_p < 1 else None,
-                seed=request.seed,
-                stop_sequences=list(request.stop) or None,
-                frequency_penalty=request.frequency_penalty or None,
-                presence_penalty=request.presence_penalty or None,
-                http_options=HttpOptions(timeout=ANSWER_SECONDS * 1000),
-            ),
-        )
+    try:
+        with clients.errors():
+            told = clients.genai().models.generate_content(
+                model=target,
+                contents=list(_contents(request)),
+                config=GenerateContentConfig(
+                    system_instruction=system or None,
+                    max_output_tokens=request.max_tokens,
+                    temperature=request.temperature,
+                    top_p=request.top_p if request.top_p < 1 else None,
+                    seed=request.seed,
+                    stop_sequences=list(request.stop) or None,
+                    frequency_penalty=request.frequency_penalty or None,
+                    presence_penalty=request.presence_penalty or None,
+                    automatic_function_calling=AutomaticFunctionCallingConfig(disable=True),
+                    thinking_config=None if clients.thinks else ThinkingConfig(thinking_budget=0),
+                    http_options=HttpOptions(timeout=ANSWER_SECONDS * 1000),
+                ),
+            )
+    except ProviderRejectedError as error:
+        if error.code != "rejected" or "thinking" not in error.message.lower():
+            raise
+        raise ProviderRejectedError(
+            f"{error.message} Turn thinking on in this connection's settings: the model can't do without.",
+            code="thinks_always",
+            raw=error.raw,
+        ) from None
     return _reply(told, time.perf_counter() - started)
 
 

@@ -42,6 +42,14 @@ SETTINGS = (
         help="A Cloud Storage bucket, and a folder if you like: gs://bucket/folder. Training files go there.",
     ),
     Setting(
+        name="thinking",
+        label="Thinking before an answer",
+        required=False,
+        default="off",
+        choices=("off", "on"),
+        help="Google advises to turn it off for tuned models. Thoughts count as written tokens.",
+    ),
+    Setting(
         name="endpoint_url",
         label="Endpoint URL",
         required=False,
@@ -67,6 +75,10 @@ class Clients:
         self._http2: httpx2.Client | None = None
         self._tokens: Tokens | None = None
         self._genai: Client | None = None
+
+    @property
+    def thinks(self) -> bool:
+        return self._settings.get("thinking") == "on"
 
     @property
     def parent(self) -> str:

@@ -17,7 +17,7 @@ from apps.providers.contracts import (
 )
 from apps.providers.guarded import refusal, was_sent
 
-_CONNECTION = (httpx.TransportError, httpx2.TransportError, OutgoingError)
+_CONNECTION = (httpx.RequestError, httpx2.RequestError, httpx.InvalidURL, OutgoingError)
 
 
 @contextmanager
@@ -30,7 +30,7 @@ def google_errors(
     `hidden` tells the text that no error may repeat.
     """
     from google.auth import exceptions as auth
-    from google.genai.errors import APIError
+    from google.genai.errors import APIError, UnknownApiResponseError
     from pydantic import ValidationError
 
     try:
@@ -52,7 +52,7 @@ def google_errors(
         raise ProviderUnavailableError(
             f"Google gave no access token: {_hide(_line(error), hidden())}", code="unreachable"
         ) from None
-    except (ValidationError, json.JSONDecodeError) as error:
+    except (ValidationError, UnknownApiResponseError, json.JSONDecodeError) as error:
         raise ProviderUnavailableError(
             f"The answer of Google can't be read: {type(error).__name__}", code="unreadable"
         ) from None

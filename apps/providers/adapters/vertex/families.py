@@ -1,18 +1,23 @@
-"""How Gemini models are tuned on Vertex AI.
+"""How Gemini models are tuned on Vertex AI, and how long they live.
 
-Limits: "About supervised fine-tuning for Gemini models" and "About preference tuning for Gemini models", seen
-2026-11-21. Google publishes no bounds for epochs, learning rate multiplier and beta: those here only catch slips.
+Limits: "About supervised fine-tuning for Gemini models" and "About preference tuning for Gemini models"; models: the
+reference of the tuning API; ends: "Model versions and lifecycle". All of Google Cloud's documentation, seen
+2026-11-22. Google publishes no bounds for epochs, learning rate multiplier and beta: those here only catch slips.
 """
 
 import re
+from datetime import date
 
 from apps.providers.contracts import Objective, Problem
 from apps.providers.remote import RemoteNumber, RemoteRequest, Support
 
 TUNABLE = (
-    "gemini-2.5-pro", "gemini-2.5-flash", "gemini-2.5-flash-lite", "gemini-3.5-flash", "gemini-3.5-flash-lite",
+    "gemini-3.5-flash", "gemini-3.5-flash-lite", "gemini-3.1-flash-lite",
+    "gemini-2.5-pro", "gemini-2.5-flash", "gemini-2.5-flash-lite",
 )  # fmt: skip
-"""Models that Google names as tunable; others that begin alike are tried."""
+"""Models that Google names as tunable; others that are named alike are tried."""
+ENDS = {name: date(2026, 10, 16) for name in TUNABLE if name.startswith("gemini-2.5")}
+"""The day as it was listed. Google may put such a day off, and never brings it forward."""
 PREFERENCE = tuple(name for name in TUNABLE if not name.endswith("-pro"))
 ADAPTER_SIZES = {
     1: "ADAPTER_SIZE_ONE",
@@ -66,6 +71,17 @@ def support_of(base_model: str, objective: Objective) -> Support | None:
 def own_problems(request: RemoteRequest, rows: int) -> list[Problem]:
     """What the shared limits can't say."""
     found = []
+    end = ENDS.get(model_name(request.base_model))
+    if end is not None:
+        found.append(
+            Problem(
+                code="base_model_ends",
+                field="base_model",
+                severity="warning",
+                message=f"Google listed {end:%-d %B %Y} as the last day of this model, and may refuse it. Models that"
+                " are tuned from it end with it.",
+            )
+        )
     rank = request.hyperparameters.get("lora_rank")
     if rank is not None and rank not in ADAPTER_SIZES and 1 <= rank <= 16:
         found.append(

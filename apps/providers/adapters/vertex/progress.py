@@ -47,7 +47,7 @@ _STATISTICS = ("supervised_tuning_data_stats", "preference_optimization_data_sta
 
 @dataclass
 class Told:
-    """The cursor. `generation` is that of the metrics file when it was last read."""
+    """The cursor. `file` is the key of the metrics file, `generation` that of it when it was last read."""
 
     next: int = 0
     state: str = ""
@@ -56,6 +56,7 @@ class Told:
     dropped: bool = False
     trained: int = -1
     validated: int = -1
+    file: str = ""
     generation: str = ""
     note: str = ""
     checkpoints: list[int] = field(default_factory=list)

@@ -27,14 +27,18 @@ class Tokens(Credentials):
 
     def refresh(self, request: object) -> None:
         with self._refreshing:
-            self._account.refresh(self._ask)
-            self.token, self.expiry = self._account.token, self._account.expiry
+            self._fetch()
 
     def now(self) -> str:
         """A token that is valid for some time yet."""
-        if not self.valid:
-            self.refresh(None)
-        return str(self.token)
+        with self._refreshing:
+            if not self.valid:
+                self._fetch()
+            return str(self.token)
+
+    def _fetch(self) -> None:
+        self._account.refresh(self._ask)
+        self.token, self.expiry = self._account.token, self._account.expiry
 
 
 class _Answer(Response):
