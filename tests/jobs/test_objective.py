@@ -1,6 +1,7 @@
 """Supervised or DPO: what may be chosen for which data, what it comes to, and that it trains."""
 
 import re
+from typing import Any
 
 import pytest
 from django.urls import reverse
@@ -20,7 +21,12 @@ from tests.jobs.conftest import SHORT_RUN, freeze, operation_of
 
 
 def recommended(objective: str = "dpo", **facts):
-    known = {"method": "lora", "parameters": 7_000_000_000, "context_length": 2048, "rows": 1000} | facts
+    known: dict[str, Any] = {
+        "method": "lora",
+        "parameters": 7_000_000_000,
+        "context_length": 2048,
+        "rows": 1000,
+    } | facts
     return recommend(objective=objective, **known)
 
 
