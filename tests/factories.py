@@ -126,6 +126,7 @@ def things(*, project: Project, people: Any) -> dict[str, Any]:
             "version": version.pk,
             "split": "train",
             "kind": "csv",
+            "base_model": world.tuned.base_model_id,
             "trainer": "axolotl",
             "job": world.tuned.training_job.pk,
             "model": world.tuned.pk,

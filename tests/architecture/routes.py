@@ -220,7 +220,7 @@ EXPECTED: dict[str, Expected] = {
     "api:check_connection": Expected(LEAD, POST, pk="connection"),
     "api:base_models": Expected(VIEWER),
     "api:jobs": Expected(VIEWER),
-    "api:start_job": Expected(LEAD, POST, body="{}"),
+    "api:start_job": Expected(LEAD, POST, body='{"version": <version>, "base_model": <base_model>}'),
     "api:job": Expected(VIEWER, pk="job"),
     "api:cancel_job": Expected(LEAD, POST, pk="job"),
     "api:points": Expected(VIEWER, pk="job"),
