@@ -11,8 +11,9 @@ from apps.core.errors import PortalError
 from apps.datasets.exports import ExportRow
 from apps.datasets.models import Split
 from apps.datasets.selectors import version_export_rows, version_rows_jsonl
-from apps.jobs.models import TrainingJob
+from apps.jobs.models import Objective, TrainingJob
 from apps.jobs.replay import choose_rows
+from apps.jobs.selectors import pair_counts
 from apps.jobs.trainers import hyperparameters_of, leaves_out_long_rows, trainer_format
 from apps.providers.contracts import TrainingRequest
 
@@ -44,7 +45,7 @@ def data_files_write(*, job: TrainingJob, directory: Path, check: Callable[[], N
             )
         general = chosen.rows
     _write(directory / TRAIN_FILE, (_rows(job, Split.TRAIN, general),), check)
-    if job.version.validation_count:
+    if _validates(job):
         _write(directory / VALIDATION_FILE, (_rows(job, Split.VALIDATION),), check)
 
 
@@ -57,6 +58,12 @@ def _rows(job: TrainingJob, split: str, general: Iterable[bytes] = ()) -> Iterab
         return chain(version_rows_jsonl(job.version, split), general)
     mixed = (ExportRow(0, split, line.rstrip(b"\r\n")) for line in general)
     return wanted.write(chain(version_export_rows(job.version, split, longest=longest), mixed))
+
+
+def _validates(job: TrainingJob) -> bool:
+    if job.objective == Objective.DPO:
+        return pair_counts(job.version).validation > 0
+    return job.version.validation_count > 0
 
 
 def _write(path: Path, sources: Iterable[Iterable[bytes]], check: Callable[[], None]) -> None:

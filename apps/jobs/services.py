@@ -12,20 +12,15 @@ from apps.artifacts.models import Blob
 from apps.audit.services import record
 from apps.core.canonical import canonical_hash
 from apps.core.errors import ConflictError, PortalError
+from apps.core.formatting import format_number
 from apps.core.states import transition
 from apps.datasets.models import Version, VersionState
 from apps.jobs.hyperparameters import recommend, resolve
 from apps.jobs.job_files import replay_file
 from apps.jobs.models import Checkpoint, JobState, MetricPoint, Objective, TrainingJob
 from apps.jobs.replay import choose_rows
-from apps.jobs.selectors import row_counts
-from apps.jobs.trainers import (
-    OWN,
-    hyperparameters_of,
-    offered_trainers,
-    trainer_label,
-    trainer_problems,
-)
+from apps.jobs.selectors import pair_counts, row_counts
+from apps.jobs.trainers import OWN, hyperparameters_of, trainer_refusal
 from apps.operations.models import Operation, OperationState
 from apps.operations.services import operation_cancel, operation_start
 from apps.projects.models import Project
@@ -52,6 +47,7 @@ def job_start(
     method: str,
     hyperparameters: Mapping[str, Any],
     by: User | None,
+    objective: str = Objective.SUPERVISED,
     trained_by: str = OWN,
     submission_key: uuid.UUID | None = None,
 ) -> TrainingJob:
@@ -70,9 +66,10 @@ def job_start(
         base_model=base_model,
         method=method,
         hyperparameters=hyperparameters,
+        objective=objective,
         trained_by=trained_by,
     )
-    _check_trainer(trained_by, version=version, configuration=configuration)
+    _check_trainer(trained_by, version=version, objective=objective, configuration=configuration)
     try:
         with transaction.atomic():
             Project.objects.select_for_update().get(pk=project.pk)  # one number at a time
@@ -86,6 +83,7 @@ def job_start(
                 base_model=base_model,
                 provider=trained_by if base_model.provider == OWN else base_model.provider,
                 method=method,
+                objective=objective,
                 configuration=configuration,
                 configuration_hash=canonical_hash(configuration),
                 submission_key=submission_key,
@@ -125,20 +123,21 @@ def _check(*, project: Project, version: Version, base_model: BaseModel) -> None
         raise JobRefusedError(f"{base_model} can't be trained here.")
 
 
-def _check_trainer(trained_by: str, *, version: Version, configuration: Mapping[str, Any]) -> None:
-    if trained_by not in [trainer.name for trainer in offered_trainers()]:
-        raise JobRefusedError(f"{trainer_label(trained_by)} is not set up on this installation.")
-    values, method = configuration["hyperparameters"], configuration["method"]
-    problems = trainer_problems(
+def _check_trainer(
+    trained_by: str, *, version: Version, objective: str, configuration: Mapping[str, Any]
+) -> None:
+    values = configuration["hyperparameters"]
+    refusal = trainer_refusal(
         trained_by,
         version=version,
-        hyperparameters=hyperparameters_of(method=method, objective=Objective.SUPERVISED, values=values),
+        hyperparameters=hyperparameters_of(
+            method=configuration["method"], objective=objective, values=values
+        ),
         over_length=row_counts(version, max_length=values["max_length"]).over_length,
-        has_validation=version.validation_count > 0,
+        has_validation=_usable_rows(version, objective)[1] > 0,
     )
-    errors = [problem.message for problem in problems if problem.severity == "error"]
-    if errors:
-        raise JobRefusedError(errors[0])
+    if refusal:
+        raise JobRefusedError(refusal)
 
 
 def make_configuration(
@@ -147,36 +146,58 @@ def make_configuration(
     base_model: BaseModel,
     method: str,
     hyperparameters: Mapping[str, Any],
+    objective: str = Objective.SUPERVISED,
     trained_by: str = OWN,
 ) -> dict[str, Any]:
     """Everything that decides what comes out of the training, by content, not by name.
 
-    The trainer is named where it is not our own, so that a training keeps the hash that it has always had.
+    The objective and the trainer are named where they are not the usual ones, so that a supervised training by our
+    own trainer keeps the hash that it has always had.
     """
+    rows, validation_rows = _usable_rows(version, objective)
     recommended = recommend(
         method=method,
         parameters=base_model.parameters,
         context_length=base_model.context_length,
-        rows=version.train_count,
+        rows=rows,
         too_long=version.too_long,
+        objective=objective,
     )
-    values = resolve(hyperparameters, method=method, recommended=recommended)
-    if values["early_stopping_patience"] is not None and not version.validation_count:
+    values = resolve(hyperparameters, method=method, recommended=recommended, objective=objective)
+    if values["early_stopping_patience"] is not None and not validation_rows:
+        what = "validation pairs" if objective == Objective.DPO else "validation rows"
         raise JobRefusedError(
-            "Early stopping watches the validation loss, and this version has no validation rows. Switch it off, or"
+            f"Early stopping watches the validation loss, and this version has no {what}. Switch it off, or"
             " freeze a version with a validation share."
         )
     replay = None
     if values["replay_rows"]:
         chosen = choose_rows(replay_file(), count=values["replay_rows"], seed=values["seed"])
         replay = {"rows": len(chosen.rows), "sha256": chosen.sha256}
+    named = {"objective": str(objective)} if objective != Objective.SUPERVISED else {}
+    if trained_by != OWN:
+        named["trained_by"] = trained_by
     return {
         "base_model": {"reference": base_model.reference, "revision": base_model.revision},
         "data": {"manifest_hash": version.manifest_hash},
         "replay": replay,
         "method": method,
         "hyperparameters": values,
-    } | ({"trained_by": trained_by} if trained_by != OWN else {})
+    } | named
+
+
+def _usable_rows(version: Version, objective: str) -> tuple[int, int]:
+    """Rows to train and to validate on. Raises JobRefusedError where DPO has nothing to learn from."""
+    if objective != Objective.DPO:
+        return version.train_count, version.validation_count
+    pairs = pair_counts(version)
+    if not pairs.train:
+        raise JobRefusedError(
+            f"DPO learns from preference pairs, and none of the {format_number(version.train_count)} training rows of"
+            f" {version} is one: a row needs a rejected answer beside the preferred one. Import pairs, or train"
+            " supervised."
+        )
+    return pairs.train, pairs.validation
 
 
 def job_operation(job: TrainingJob) -> Operation | None:

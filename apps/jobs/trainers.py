@@ -102,6 +102,27 @@ def trainer_problems(
     return problems + (_losses(trainer.label, version, wanted) if wanted else [])
 
 
+def trainer_refusal(
+    name: str,
+    *,
+    version: Version,
+    hyperparameters: Hyperparameters,
+    over_length: int | None,
+    has_validation: bool,
+) -> str:
+    """Why the trainer can't be started on this; empty when it can."""
+    if name not in [trainer.name for trainer in offered_trainers()]:
+        return f"{trainer_label(name)} is not set up on this installation."
+    problems = trainer_problems(
+        name,
+        version=version,
+        hyperparameters=hyperparameters,
+        over_length=over_length,
+        has_validation=has_validation,
+    )
+    return next((problem.message for problem in problems if problem.severity == "error"), "")
+
+
 def _length_problems(
     trainer: type[LaunchedTrainer], hyperparameters: Hyperparameters, over_length: int | None
 ) -> list[Problem]:

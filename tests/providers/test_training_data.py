@@ -108,7 +108,7 @@ def test_validation_batches_hold_every_row_once_in_order_of_length(tmp_path: Pat
         job_for(base_model),
     )
 
-    batches = batches_by_length(rows, 4)
+    batches = batches_by_length(rows.lengths, 4)
 
     flat = [index for batch in batches for index in batch]
     assert sorted(flat) == list(range(11))

@@ -79,6 +79,10 @@ class JobDirectoryTrainer:
                     code="no_lora", field="lora", message="LoRA needs its settings: rank, alpha and dropout."
                 )
             )
+        if settings.objective == "dpo" and settings.beta is None:
+            problems.append(
+                Problem(code="no_beta", field="beta", message="DPO needs a beta above 0 and up to 2.")
+            )
         if settings.early_stopping_patience is not None and request.validation_file is None:
             problems.append(
                 Problem(
