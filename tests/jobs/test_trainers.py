@@ -8,6 +8,7 @@ import io
 import json
 import re
 import zipfile
+from typing import Any
 
 import pytest
 import yaml
@@ -43,7 +44,7 @@ def factory(settings):
 CALL = {"id": "1", "type": "function", "function": {"name": "now", "arguments": "{}"}}
 ASKED = {"role": "user", "content": "What time is it?"}
 NOON = {"role": "assistant", "content": "Noon."}
-ROWS = {
+ROWS: dict[str, dict[str, Any]] = {
     "calls": {
         "messages": [
             ASKED,
