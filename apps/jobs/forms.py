@@ -101,7 +101,7 @@ class JobForm(forms.Form):
         widget=forms.RadioSelect,
         initial=OWN,
         label="Trained by",
-        help_text="Other trainers run on the worker’s machine, with these settings and rows in their own words.",
+        help_text="The others are programs of their own on the worker’s machine. They get the same settings and rows.",
     )
     objective = forms.ChoiceField(
         choices=[

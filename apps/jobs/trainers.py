@@ -11,7 +11,7 @@ from django.conf import settings
 
 from apps.core.formatting import format_number
 from apps.datasets.models import Version
-from apps.datasets.provider_formats import FEATURES, PROVIDER_FORMATS, ProviderFormat
+from apps.datasets.provider_formats import FEATURES, PROVIDER_FORMATS, WEIGHTS, ProviderFormat
 from apps.datasets.version_exports import feature_counts
 from apps.jobs.planning import Advice
 from apps.providers.contracts import Hyperparameters, LoraSettings, Objective, Problem
@@ -157,8 +157,10 @@ def _losses(label: str, version: Version, wanted: ProviderFormat) -> list[Proble
         )
         problems.append(Problem(code="rows_left_out", severity="warning", message=message))
     for feature, rows in losses.dropped.items():
-        message = f"{format_number(rows)} {'row loses' if rows == 1 else 'rows lose'} {FEATURES[feature]}"
-        message += "; they are trained on." if feature == "weights" else "."
+        count = format_number(rows)
+        message = f"{count} {'row loses' if rows == 1 else 'rows lose'} {FEATURES[feature]}."
+        if feature == WEIGHTS:
+            message = f"{label} knows no weights: {count} {'row is' if rows == 1 else 'rows are'} trained on in full."
         problems.append(Problem(code=f"loses_{feature}", severity="warning", message=message))
     return problems
 
