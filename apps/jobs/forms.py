@@ -100,6 +100,13 @@ class JobForm(forms.Form):
         widget=forms.RadioSelect,
         initial=Method.LORA,
     )
+    trained_by = forms.ChoiceField(
+        required=False,
+        widget=forms.RadioSelect,
+        initial=OWN,
+        label="Trained by",
+        help_text="The others are programs of their own on the worker’s machine. They get the same settings and rows.",
+    )
     objective = forms.ChoiceField(
         choices=[
             (Objective.SUPERVISED, "Preferred answers only: supervised training, as on any other data"),
@@ -108,13 +115,6 @@ class JobForm(forms.Form):
         widget=forms.RadioSelect,
         required=False,
         label=label("objective"),
-    )
-    trained_by = forms.ChoiceField(
-        required=False,
-        widget=forms.RadioSelect,
-        initial=OWN,
-        label="Trained by",
-        help_text="Other trainers run on the worker’s machine, with these settings and rows in their own words.",
     )
     name = forms.CharField(
         max_length=120,
@@ -158,6 +158,47 @@ class JobForm(forms.Form):
         assert isinstance(field, forms.ModelChoiceField)
         field.queryset = queryset
 
+    # --- Who trains -------------------------------------------------------------------------------------------------
+
+    def _offer_trainers(self) -> None:
+        """A choice only where the installation names another trainer than its own."""
+        self.trainers = offered_trainers()
+        field = self.fields["trained_by"]
+        assert isinstance(field, forms.ChoiceField)
+        field.choices = [(trainer.name, trainer.label) for trainer in self.trainers]
+        if len(self.trainers) == 1 or self.elsewhere:
+            del self.fields["trained_by"]
+
+    @property
+    def trainer(self) -> str:
+        return self.elsewhere or self.cleaned_data.get("trained_by") or OWN
+
+    @property
+    def trainer_shown(self) -> str:
+        """Who trains, where there is a choice."""
+        return trainer_label(self.trainer) if "trained_by" in self.fields else ""
+
+    @property
+    def trainer_advice(self) -> list[Advice]:
+        return as_advice(self.trainer_problems)
+
+    def _check_trainer(
+        self, version: Version, method: str, *, over_length: int | None, validates: bool
+    ) -> None:
+        assert self.values is not None
+        self.trainer_problems = trainer_problems(
+            self.trainer,
+            version=version,
+            hyperparameters=hyperparameters_of(
+                method=method, objective=self.chosen_objective, values=self.values
+            ),
+            over_length=over_length,
+            has_validation=validates,
+        )
+        for problem in self.trainer_problems:
+            if problem.severity == "error":
+                self.add_error(problem.field if problem.field in self.fields else None, problem.message)
+
     # --- Preference pairs --------------------------------------------------------------------------------------------
 
     def _offer_objective(self) -> None:
@@ -192,45 +233,6 @@ class JobForm(forms.Form):
     @property
     def setting_names(self) -> tuple[str, ...]:
         return (*COMMON, *(["beta"] if "beta" in self.fields else []), *RARE)
-
-    # --- Who trains -------------------------------------------------------------------------------------------------
-
-    def _offer_trainers(self) -> None:
-        """A choice only where the installation names another trainer than its own."""
-        self.trainers = offered_trainers()
-        field = self.fields["trained_by"]
-        assert isinstance(field, forms.ChoiceField)
-        field.choices = [(trainer.name, trainer.label) for trainer in self.trainers]
-        if len(self.trainers) == 1 or self.elsewhere:
-            del self.fields["trained_by"]
-
-    @property
-    def trainer(self) -> str:
-        return self.elsewhere or self.cleaned_data.get("trained_by") or OWN
-
-    @property
-    def trainer_shown(self) -> str:
-        """Who trains, where there is a choice."""
-        return trainer_label(self.trainer) if "trained_by" in self.fields else ""
-
-    @property
-    def trainer_advice(self) -> list[Advice]:
-        return as_advice(self.trainer_problems)
-
-    def _check_trainer(self, version: Version, method: str, over_length: int | None) -> None:
-        assert self.values is not None
-        self.trainer_problems = trainer_problems(
-            self.trainer,
-            version=version,
-            hyperparameters=hyperparameters_of(
-                method=method, objective=Objective.SUPERVISED, values=self.values
-            ),
-            over_length=over_length,
-            has_validation=version.validation_count > 0,
-        )
-        for problem in self.trainer_problems:
-            if problem.severity == "error":
-                self.add_error(problem.field if problem.field in self.fields else None, problem.message)
 
     # --- What is recommended ----------------------------------------------------------------------------------------
 
@@ -312,7 +314,7 @@ class JobForm(forms.Form):
             self.add_error("accept_few", "Confirm that you want to train on so few rows.")
         if self.values["early_stopping_patience"] is not None and not validates:
             self.add_error("early_stopping_patience", "This version has no validation rows to watch.")
-        self._check_trainer(version, method, counts.over_length)
+        self._check_trainer(version, method, over_length=counts.over_length, validates=validates > 0)
         return data
 
     def given(self) -> dict[str, Any]:

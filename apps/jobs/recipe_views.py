@@ -8,7 +8,6 @@ from apps.accounts.permissions import Permission
 from apps.core.http import stream_download
 from apps.jobs.forms import JobForm
 from apps.jobs.job_files import replay_file
-from apps.jobs.models import Objective
 from apps.jobs.recipes import recipe_archive, recipe_name
 from apps.jobs.replay import available_rows
 from apps.jobs.trainers import WITH_RECIPE
@@ -36,7 +35,7 @@ def recipe(request: ProjectRequest, trainer: str) -> HttpResponse | HttpResponse
         version=version,
         base_model=form.cleaned_data["base_model"],
         method=form.cleaned_data["method"],
-        objective=Objective.SUPERVISED,
+        objective=form.chosen_objective,
         values=form.values,
         notes=form.trainer_problems,
     )

@@ -22,13 +22,7 @@ from apps.jobs.prospects import prospect
 from apps.jobs.remote_recipes import CostEstimate, plain_suffix, remote_configuration, remote_numbers
 from apps.jobs.replay import choose_rows
 from apps.jobs.selectors import pair_counts, row_counts
-from apps.jobs.trainers import (
-    OWN,
-    hyperparameters_of,
-    offered_trainers,
-    trainer_label,
-    trainer_problems,
-)
+from apps.jobs.trainers import OWN, hyperparameters_of, trainer_refusal
 from apps.operations.models import Operation, OperationState
 from apps.operations.services import operation_cancel, operation_start
 from apps.projects.models import Project
@@ -92,7 +86,7 @@ def job_start(
             objective=objective,
             trained_by=trained_by,
         )
-        _check_trainer(trained_by, version=version, configuration=configuration)
+        _check_trainer(trained_by, version=version, objective=objective, configuration=configuration)
     try:
         with transaction.atomic():
             Project.objects.select_for_update().get(pk=project.pk)  # one number at a time
@@ -151,24 +145,21 @@ def _check(*, project: Project, version: Version, base_model: BaseModel) -> None
         )
 
 
-def _check_trainer(trained_by: str, *, version: Version, configuration: Mapping[str, Any]) -> None:
-    if trained_by not in [trainer.name for trainer in offered_trainers()]:
-        raise JobRefusedError(f"{trainer_label(trained_by)} is not set up on this installation.")
-    values, method = configuration["hyperparameters"], configuration["method"]
-    problems = trainer_problems(
+def _check_trainer(
+    trained_by: str, *, version: Version, objective: str, configuration: Mapping[str, Any]
+) -> None:
+    values = configuration["hyperparameters"]
+    refusal = trainer_refusal(
         trained_by,
         version=version,
         hyperparameters=hyperparameters_of(
-            method=method,
-            objective=configuration.get("objective", Objective.SUPERVISED),
-            values=values,
+            method=configuration["method"], objective=objective, values=values
         ),
         over_length=row_counts(version, max_length=values["max_length"]).over_length,
-        has_validation=version.validation_count > 0,
+        has_validation=_usable_rows(version, objective)[1] > 0,
     )
-    errors = [problem.message for problem in problems if problem.severity == "error"]
-    if errors:
-        raise JobRefusedError(errors[0])
+    if refusal:
+        raise JobRefusedError(refusal)
 
 
 def make_configuration(

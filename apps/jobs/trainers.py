@@ -11,7 +11,7 @@ from django.conf import settings
 
 from apps.core.formatting import format_number
 from apps.datasets.models import Version
-from apps.datasets.provider_formats import FEATURES, PROVIDER_FORMATS, ProviderFormat
+from apps.datasets.provider_formats import FEATURES, PROVIDER_FORMATS, WEIGHTS, ProviderFormat
 from apps.datasets.version_exports import feature_counts
 from apps.jobs.planning import Advice
 from apps.providers.contracts import Hyperparameters, LoraSettings, Objective, Problem
@@ -102,6 +102,27 @@ def trainer_problems(
     return problems + (_losses(trainer.label, version, wanted) if wanted else [])
 
 
+def trainer_refusal(
+    name: str,
+    *,
+    version: Version,
+    hyperparameters: Hyperparameters,
+    over_length: int | None,
+    has_validation: bool,
+) -> str:
+    """Why the trainer can't be started on this; empty when it can."""
+    if name not in [trainer.name for trainer in offered_trainers()]:
+        return f"{trainer_label(name)} is not set up on this installation."
+    problems = trainer_problems(
+        name,
+        version=version,
+        hyperparameters=hyperparameters,
+        over_length=over_length,
+        has_validation=has_validation,
+    )
+    return next((problem.message for problem in problems if problem.severity == "error"), "")
+
+
 def _length_problems(
     trainer: type[LaunchedTrainer], hyperparameters: Hyperparameters, over_length: int | None
 ) -> list[Problem]:
@@ -136,8 +157,10 @@ def _losses(label: str, version: Version, wanted: ProviderFormat) -> list[Proble
         )
         problems.append(Problem(code="rows_left_out", severity="warning", message=message))
     for feature, rows in losses.dropped.items():
-        message = f"{format_number(rows)} {'row loses' if rows == 1 else 'rows lose'} {FEATURES[feature]}"
-        message += "; they are trained on." if feature == "weights" else "."
+        count = format_number(rows)
+        message = f"{count} {'row loses' if rows == 1 else 'rows lose'} {FEATURES[feature]}."
+        if feature == WEIGHTS:
+            message = f"{label} knows no weights: {count} {'row is' if rows == 1 else 'rows are'} trained on in full."
         problems.append(Problem(code=f"loses_{feature}", severity="warning", message=message))
     return problems
 

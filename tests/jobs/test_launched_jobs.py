@@ -142,5 +142,6 @@ def test_the_example_of_a_custom_trainer_makes_a_model(project, version, people,
     run(job)
     assert job.state == JobState.SUCCEEDED, job.error
     assert (steps_of(job), job.provider) == (list(range(1, 13)), "custom")
+    assert job.model_version is not None
     assert job.model_version.kind == "adapter"
     assert operation_of(job).total == 12

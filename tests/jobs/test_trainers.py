@@ -8,6 +8,7 @@ import io
 import json
 import re
 import zipfile
+from typing import Any
 
 import pytest
 import yaml
@@ -43,7 +44,7 @@ def factory(settings):
 CALL = {"id": "1", "type": "function", "function": {"name": "now", "arguments": "{}"}}
 ASKED = {"role": "user", "content": "What time is it?"}
 NOON = {"role": "assistant", "content": "Noon."}
-ROWS = {
+ROWS: dict[str, dict[str, Any]] = {
     "calls": {
         "messages": [
             ASKED,
@@ -118,7 +119,7 @@ def test_what_is_lost_is_said_in_the_card(client_of, people, project, filled, fa
         )
     )
     assert "3 of 32 rows are left out for LLaMA-Factory: rows with calls of tools." in page
-    assert "2 rows lose answers that are not to be trained on (weight 0); they are trained on." in page
+    assert "LLaMA-Factory knows no weights: 2 rows are trained on in full." in page
     assert "1 row loses names of speakers." in page
     assert "cuts a row that is too long in its question and its answer alike" in page
     own = text_of(client_of(people.lea).get(url(project, "create"), filled, headers={"HX-Request": "true"}))
@@ -133,7 +134,7 @@ def test_weights_are_no_loss_for_axolotl(client_of, people, project, filled, set
             url(project, "create"), {**filled, "trained_by": "axolotl"}, headers={"HX-Request": "true"}
         )
     )
-    assert not re.search(r"rows? loses? ", page)
+    assert not re.search(r"rows? loses? |knows no weights", page)
 
 
 def test_rows_that_none_can_carry_start_no_job(start_with, project, factory):

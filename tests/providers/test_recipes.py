@@ -5,6 +5,7 @@ The names of their settings are those of `llamafactory.hparams` with transformer
 """
 
 from dataclasses import fields, replace
+from typing import Any
 
 import pytest
 import yaml
@@ -83,10 +84,10 @@ AXOLOTL = {
 ELSEWHERE = {"llama_factory": {"too_long", "beta"}, "axolotl": {"objective", "beta"}}
 
 
-def written(name: str, request: RecipeRequest) -> dict[str, object]:
+def written(name: str, request: RecipeRequest) -> dict[str, Any]:
     recipe = provider_class(name).recipe(request)
     config = next(text for file, text in recipe.files.items() if file.endswith(".yaml"))
-    values: dict[str, object] = yaml.safe_load(config)
+    values: dict[str, Any] = yaml.safe_load(config)
     return values
 
 

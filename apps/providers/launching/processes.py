@@ -12,7 +12,7 @@ from apps.providers.launching.command import tool_environment
 
 MARK = "FTPORTAL_JOB_DIR"
 """In the environment of every process of a tool: tells them from others even when who started them is gone."""
-STOP_SECONDS = 20.0
+STOP_SECONDS = 10.0
 
 
 def start_tool(

@@ -26,7 +26,9 @@ class Start:
 class Tool(Protocol):
     """One tool at work on one job."""
 
-    label: str
+    @property
+    def label(self) -> str:
+        """What people call it."""
 
     def begin(self) -> Start | None:
         """Write what the tool reads. None: an earlier run did all the steps already. May raise TrainingFailed."""

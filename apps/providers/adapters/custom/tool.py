@@ -56,7 +56,7 @@ class CustomTool:
     def look(self) -> Iterator[Told]:
         for line in self._tail.read():
             try:
-                event = msgspec.convert(line, Line)  # type: ignore[arg-type]
+                event = msgspec.convert(line, Line)
             except msgspec.ValidationError as error:
                 self._refuse(line, str(error))
                 continue
