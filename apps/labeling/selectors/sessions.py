@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import Avg, Count, Exists, F, OuterRef, Q, QuerySet, Sum
+from django.db.models import Avg, Count, Exists, F, OuterRef, Q, QuerySet, Subquery, Sum
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from apps.accounts.models import Membership, User
@@ -27,6 +28,7 @@ from apps.labeling.models import (
     Skip,
     Submission,
     SubmissionState,
+    Unread,
 )
 from apps.projects.models import Project
 
@@ -39,10 +41,13 @@ def sessions_of(project: Project, user: User, *, all_of_them: bool) -> QuerySet[
     if not all_of_them:
         sessions = sessions.filter(pk__in=Session.objects.filter(takes_part(user.pk)).values("pk"))
     mine = Participant.objects.filter(session=OuterRef("pk"), user=user, is_active=True)
+    unread = Unread.objects.filter(session=OuterRef("pk"), user=user).order_by().values("session")
+    replies = unread.annotate(sum=Sum("count"))
     return sessions.select_related("version__dataset", "guideline").annotate(
         done_count=Sum("participants__submitted_count", default=0),
         complete_count=Sum("participants__completed_count", default=0),
         i_take_part=Exists(mine),
+        reply_count=Coalesce(Subquery(replies.values("sum")), 0),
     )
 
 
@@ -125,6 +130,12 @@ def stages_of_items(session: Session) -> dict[str, int]:
     return {stage: counts.get(stage, 0) for stage in ItemStage.values}
 
 
+def unread_by(session: Session, user: User) -> int:
+    """Comments in the session that this person takes part in and has not read."""
+    mine = Unread.objects.filter(session=session, user=user)
+    return int(mine.aggregate(sum=Sum("count", default=0))["sum"])
+
+
 def people_of(session: Session) -> QuerySet[Participant]:
     """By name, never by how much they did: this is no ranking."""
     holds = Seat.objects.filter(session=session, user=OuterRef("user"), state=SeatState.HELD)
@@ -164,18 +175,23 @@ ITEM_FILTERS = {
     "flagged": "Flagged",
     "skipped": "Skipped",
     "commented": "With comments",
+    "replies": "With comments you have not read",
     "look_again": "To look at again",
     **dict(ItemStage.choices),
 }
 
 
-def items_page(session: Session, parameters: Mapping[str, Any], *, wanted: str) -> KeysetPage[Item]:
+def items_page(
+    session: Session, user: User, parameters: Mapping[str, Any], *, wanted: str
+) -> KeysetPage[Item]:
     """Items in order, each with the beginning of its text."""
     items = Item.objects.filter(session=session)
     if wanted == "flagged":
         items = items.filter(open_flags__gt=0)
     elif wanted == "commented":
         items = items.filter(comment_count__gt=0)
+    elif wanted == "replies":
+        items = items.filter(pk__in=Unread.objects.filter(session=session, user=user).values("item"))
     elif wanted == "skipped":
         items = items.filter(pk__in=Skip.objects.filter(item__session=session).values("item"))
     elif wanted == "look_again":
