@@ -70,4 +70,11 @@ class Migration(migrations.Migration):
             },
         ),
         migrations.RunSQL(COUNT_TIME, migrations.RunSQL.noop),
+        migrations.RemoveIndex(model_name='submission', name='labeling_submission_pace'),
+        migrations.AddIndex(
+            model_name='submission',
+            index=models.Index(
+                condition=models.Q(('state', 'counts')), fields=['session', 'created_at'], name='labeling_submission_pace'
+            ),
+        ),
     ]
