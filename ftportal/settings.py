@@ -1,6 +1,7 @@
 """Django's settings, all from the environment; docs/operations.md lists every variable."""
 
 import os
+from importlib.util import find_spec
 from pathlib import Path
 
 from csp.constants import NONE, SELF, UNSAFE_INLINE
@@ -37,6 +38,9 @@ FTPORTAL_LINE_LIMIT = env_int("FTPORTAL_LINE_LIMIT_KB", default=1000, minimum=1)
 FTPORTAL_ALLOW_PRIVATE_URLS = env_bool("FTPORTAL_ALLOW_PRIVATE_URLS", default=False)
 FTPORTAL_IMPORT_DIRECTORY = os.environ.get("FTPORTAL_IMPORT_DIRECTORY", "")
 FTPORTAL_API_REQUESTS_PER_MINUTE = env_int("FTPORTAL_API_REQUESTS_PER_MINUTE", default=3000, minimum=0)
+FTPORTAL_FIND_NAMES = env_bool("FTPORTAL_FIND_NAMES", default=False)
+if FTPORTAL_FIND_NAMES and find_spec("faker") is None:
+    raise ImproperlyConfigured("FTPORTAL_FIND_NAMES needs lists of names: pip install 'ftportal[names]'")
 FTPORTAL_DEMO = BASE_DIR / "demo"
 FTPORTAL_BASE_MODEL = str(BASE_DIR / "demo" / "models" / "ftportal-tiny")
 FTPORTAL_HEARTBEAT_SECONDS = env_int("FTPORTAL_HEARTBEAT_SECONDS", default=5, minimum=1)
