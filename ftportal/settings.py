@@ -1,6 +1,7 @@
 """Django's settings, all from the environment; docs/operations.md lists every variable."""
 
 import os
+from importlib.util import find_spec
 from pathlib import Path
 
 from csp.constants import NONE, SELF, UNSAFE_INLINE
@@ -41,6 +42,9 @@ FTPORTAL_API_REQUESTS_PER_MINUTE = env_int("FTPORTAL_API_REQUESTS_PER_MINUTE", d
 FTPORTAL_LLAMA_FACTORY = os.environ.get("FTPORTAL_LLAMA_FACTORY", "")
 FTPORTAL_AXOLOTL = os.environ.get("FTPORTAL_AXOLOTL", "")
 FTPORTAL_CUSTOM_TRAINER = os.environ.get("FTPORTAL_CUSTOM_TRAINER", "")
+FTPORTAL_FIND_NAMES = env_bool("FTPORTAL_FIND_NAMES", default=False)
+if FTPORTAL_FIND_NAMES and find_spec("faker") is None:
+    raise ImproperlyConfigured("FTPORTAL_FIND_NAMES needs lists of names: pip install 'ftportal[names]'")
 FTPORTAL_DEMO = BASE_DIR / "demo"
 FTPORTAL_BASE_MODEL = str(BASE_DIR / "demo" / "models" / "ftportal-tiny")
 FTPORTAL_HEARTBEAT_SECONDS = env_int("FTPORTAL_HEARTBEAT_SECONDS", default=5, minimum=1)

@@ -148,6 +148,7 @@ EXPECTED: dict[str, Expected] = {
     "labeling:mine": Expected(LABELER, pk="session"),
     "labeling:confirm_label": Expected(LABELER, POST, pk="session"),
     "labeling:reopen_label": Expected(LABELER, POST, pk="session"),
+    "labeling:read_thread": Expected(LABELER, POST, pk="session"),
     "labeling:work": Expected(LABELER, pk="session"),
     "labeling:claim": Expected(LABELER, POST, pk="session"),
     "labeling:submit": Expected(LABELER, POST, pk="session"),
