@@ -2,6 +2,7 @@
 
 from datetime import date, timedelta
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from django.urls import reverse
@@ -22,7 +23,7 @@ TODAY = date(2026, 11, 22)
 
 
 def size(**changes):
-    given = {
+    given: dict[str, Any] = {
         "rows": 100,
         "validation_rows": 10,
         "tokens": 5000,
@@ -82,7 +83,11 @@ def test_losses_are_counted_by_format():
         ],
     }
     assert losses_in("something else", counts) is None
-    assert losses_in_words(losses_here({"": 5, "tools": 3})) == ["a list of tools: 3 rows"]
+    assert losses_in_words(losses_here({"": 5, "tools": 3}, "supervised")) == ["a list of tools: 3 rows"]
+    assert losses_in_words(losses_here({"": 5, "pair,tools": 3}, "dpo")) == [
+        "5 rows left out",
+        "a list of tools: 3 rows",
+    ]
 
 
 def frozen(project, *, pairs=0, **statistics) -> Version:
@@ -279,7 +284,7 @@ def test_odd_addresses_show_the_usual(version, sketch_connection, project, peopl
 def test_a_line_leads_to_the_form_with_the_model_taken(
     version, sketch_connection, project, people, client_of
 ):
-    given = {
+    given: dict[str, Any] = {
         "connection": sketch_connection.pk,
         "reference": "draw-large",
         "version": version.pk,
@@ -299,7 +304,7 @@ def test_a_foreign_connection_is_not_taken_from(
     version, sketch_connection, other_workspace, project, people, client_of
 ):
     Connection.objects.update(workspace=other_workspace)
-    given = {
+    given: dict[str, Any] = {
         "connection": sketch_connection.pk,
         "reference": "draw-large",
         "version": version.pk,

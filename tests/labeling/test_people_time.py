@@ -1,6 +1,7 @@
 """People's time in sessions, and what it costs where somebody said what an hour costs."""
 
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from django.db import IntegrityError, transaction
@@ -58,7 +59,7 @@ def test_what_was_not_measured_adds_nothing_and_an_hour_is_the_most(project, peo
     label_all(session, {two[0]: ["refund"], two[1]: ["other"]})
     session_settle(session=session)
     (item,) = items_of(session)
-    settle = {"item": item, "choices": {"intent": Choice(value="refund")}, "cause": Cause.EDGE_CASE}
+    settle: Any = {"item": item, "choices": {"intent": Choice(value="refund")}, "cause": Cause.EDGE_CASE}
 
     item_adjudicate(**settle, by=people.rob, seconds=None)
     assert seconds_of(session)[3] == 0

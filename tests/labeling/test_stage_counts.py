@@ -55,7 +55,7 @@ def test_the_counts_of_stages_are_those_of_the_items_whatever_was_done_to_them(p
             label_accept(submission=label, by=people.rob)
     check()
     label_return(
-        submission=items_of(session)[6].submissions.filter(state="counts").first(), by=people.rob, reason="No"
+        submission=items_of(session)[6].submissions.filter(state="counts")[0], by=people.rob, reason="No"
     )
     check()
     item_set_aside(item=items_of(session)[4], by=people.rob, note="Broken")
@@ -68,7 +68,7 @@ def test_the_counts_of_stages_are_those_of_the_items_whatever_was_done_to_them(p
     check()
     item_reopen(item=items_of(session)[4], by=people.lea)
     label_reopen(
-        submission=items_of(session)[0].submissions.filter(state="counts").first(),
+        submission=items_of(session)[0].submissions.filter(state="counts")[0],
         to=SubmissionState.REPLACED,
     )
     check()

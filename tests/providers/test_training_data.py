@@ -60,7 +60,9 @@ def test_an_answer_with_the_weight_0_is_read_and_not_trained(
 ) -> None:
     """As OpenAI's guide to multi-turn examples says: weight 0 leaves an assistant message out of the loss."""
     model = base_model if markers else plain_model
-    weighted = {"messages": [dict(message) for message in TWO_TURNS["messages"]]}
+    weighted: dict[str, list[dict[str, Any]]] = {
+        "messages": [dict(message) for message in TWO_TURNS["messages"]]
+    }
     weighted["messages"][1]["weight"] = 0
     weighted["messages"][3]["weight"] = 1
     tokenizer = AutoTokenizer.from_pretrained(model)

@@ -1,5 +1,8 @@
 """Names of people by lists. The names are invented, or those of people in history; the texts are made for the test."""
 
+from types import SimpleNamespace
+from typing import Any
+
 import pytest
 
 from apps.datasets.checks.personal.detection import hits_in, look_for_names
@@ -85,11 +88,9 @@ def test_the_package_has_names_of_many_languages():
 
 
 def test_the_finding_says_how_they_were_found():
-    class Facts:
-        personal = (["name"], [], ["email", "name"])
-        content = (b"a", b"b", b"c")
+    facts: Any = SimpleNamespace(personal=(["name"], [], ["email", "name"]), content=(b"a", b"b", b"c"))
 
-    email, name = sorted(personal_findings(Facts()), key=lambda one: one.code)
+    email, name = sorted(personal_findings(facts), key=lambda one: one.code)
     assert name.title == "Names of people in 2 rows"
     assert "lists of first and last names" in name.detail
     assert "check digits" in email.detail
