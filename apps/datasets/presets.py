@@ -88,7 +88,7 @@ PRESETS: dict[str, Preset] = {
         Preset(
             PREFERENCE,
             "Preference pair",
-            "A chosen and a rejected answer, as texts or messages. DPO learns from both, else the chosen one is learned.",
+            "A chosen and a rejected answer, as texts or messages. DPO learns from both, else from the chosen one.",
             (
                 Part("prompt", "Prompt", ("prompt", "question", "instruction", "input"), required=False),
                 Part("chosen", "Chosen answer", ("chosen", "preferred")),
