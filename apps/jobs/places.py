@@ -68,6 +68,7 @@ class Place:
     losses: Sequence[str] | None
     note: str
     price: FoundPrice | None
+    price_is_old: bool
     cost: Decimal | None
     seconds: float | None
     rate: Rate | None
@@ -150,6 +151,7 @@ class _Finding:
                 losses=losses_in_words(losses_here(self.features)),
                 note="",
                 price=None,
+                price_is_old=False,
                 cost=None,
                 seconds=self._seconds(rate, self.epochs),
                 rate=rate,
@@ -214,6 +216,7 @@ class _Finding:
             losses=losses_in_words(losses) if losses is not None else None,
             note=support.note,
             price=price,
+            price_is_old=price is not None and price.is_old(self.today),
             cost=price.cost(tokens) if price is not None and tokens is not None else None,
             seconds=self._seconds(rate, epochs),
             rate=rate,

@@ -16,8 +16,8 @@ class Listed:
 CATALOGUE: tuple[Listed, ...] = (
     Listed(
         "openai",
-        "OpenAI protocol",
-        "OpenAI itself, and every server that speaks its protocol: Azure, Nebius, LocalAI, another ftportal.",
+        "OpenAI and compatible",
+        "OpenAI itself, and every server with its fine-tuning API: Azure, Nebius, LocalAI, another ftportal.",
     ),
     Listed("together", "Together AI", "Open-weight models, tuned and served by Together."),
     Listed("fireworks", "Fireworks AI", "Open-weight models, tuned and served by Fireworks."),

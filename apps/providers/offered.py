@@ -22,6 +22,15 @@ class OfferedModel:
     trainable: bool
     served: bool
 
+    @property
+    def training_text(self) -> str:
+        """Towards what it can be trained, in words."""
+        if not self.trainable:
+            return "no"
+        if self.objectives is None:
+            return "yes"
+        return ", ".join("DPO" if each == "dpo" else each for each in self.objectives) or "no"
+
 
 def offered_models(offered: Mapping[str, Any]) -> list[OfferedModel]:
     """Models of both lists, each once, those that can be trained first, then by name."""

@@ -7,13 +7,14 @@ import pytest
 from django.urls import reverse
 from django.utils import timezone
 
+from apps.core.errors import ConflictError
 from apps.datasets.models import Dataset, Example, Split, Version, VersionRow, VersionState
 from apps.jobs.models import JobState, Method, TrainingJob
 from apps.jobs.place_limits import DataSize, limits_of, losses_here, losses_in, losses_in_words
 from apps.jobs.places import data_size, places_for
 from apps.providers.models import Connection
 from apps.providers.remote import Support
-from apps.providers.services import price_set
+from apps.providers.services import connection_remove, price_set
 from apps.registry.models import BaseModel
 from apps.registry.services import remote_base_model_ensure
 
@@ -233,6 +234,27 @@ def test_a_connection_that_can_not_be_opened_does_not_hide_the_others(version, s
     assert len(found.places) == 2
 
 
+def test_a_connection_stays_while_a_job_runs_over_it(version, project, sketch_connection, people):
+    base = remote_base_model_ensure(connection=sketch_connection, reference="draw-large", actor=None)
+    job = TrainingJob.objects.create(
+        project=project,
+        number=1,
+        name="Drawing",
+        version=version,
+        base_model=base,
+        provider="sketch",
+        method=Method.MANAGED,
+        configuration={},
+        configuration_hash="0" * 64,
+        state=JobState.RUNNING,
+    )
+    with pytest.raises(ConflictError) as refused:
+        connection_remove(connection=sketch_connection, by=people.ann)
+    assert "in use by the job “Drawing”" in refused.value.message
+    TrainingJob.objects.filter(pk=job.pk).update(state=JobState.FAILED)
+    connection_remove(connection=sketch_connection, by=people.ann)
+
+
 # --- The page -------------------------------------------------------------------------------------------------------
 
 
@@ -254,7 +276,6 @@ def test_the_page_says_what_is_known_and_asks_for_what_is_not(
         "about 0.40\u00a0EUR",
         "price of 1 Nov 2026",
         "add a price",
-        "unknown until the first run",
         "Drawn by hand.",
     ):
         assert shown in page
