@@ -12,6 +12,7 @@ from apps.providers.contracts import (
 
 PROVIDERS: dict[str, str] = {
     "local": "apps.providers.adapters.local.adapter:LocalProvider",
+    "huggingface": "apps.providers.adapters.huggingface.adapter:HuggingFaceProvider",
     "openai": "apps.providers.adapters.openai.adapter:OpenAIProvider",
 }
 

@@ -56,6 +56,14 @@ class State:
         self.steps: dict[str, list[dict[str, float]]] = {}
         self.cancels: list[str] = []
         self.requests: list[tuple[str, str]] = []
+        self.bodies: list[Any] = []
+        self.headers: list[dict[str, str]] = []
+        self.knows_filters = True
+        self.oldest_first = False
+        self.knows_new_length_only = False
+        self.breaks_off = False
+        self.is_a_website = False
+        self.refusal_code: str | None = None
         self.refusals: list[tuple[int, float | None]] = []
         self.lose_create = False
         self.created = 0
@@ -126,7 +134,8 @@ class Protocol:
             case ("POST", "fine_tuning", "jobs", job, "cancel"):
                 found = self.cancel(job)
             case ("GET", "fine_tuning", "jobs", job, "events"):
-                found = listing([*reversed(state.events[self.job(job)["id"]])], query, 20)
+                events = state.events[self.job(job)["id"]]
+                found = listing(events if state.oldest_first else events[::-1], query, 20)
             case ("GET", "fine_tuning", "jobs", job, "checkpoints"):
                 found = listing(self.checkpoints(self.job(job)), query, 10)
             case ("POST", "chat", "completions"):
@@ -154,6 +163,8 @@ class Protocol:
 
     def jobs(self, query: dict[str, str]) -> dict[str, Any]:
         wanted = {key[9:-1]: value for key, value in query.items() if key.startswith("metadata[")}
+        if wanted and not self.state.knows_filters:
+            raise Refused(400, "Unknown parameter: metadata", param="metadata")
         found = [
             job
             for job in reversed(self.state.jobs.values())
@@ -243,6 +254,10 @@ class Protocol:
             raise Refused(404, f"The model `{body['model']}` does not exist", code="model_not_found")
         if not body["messages"] or "max_tokens" in body and "max_completion_tokens" in body:
             raise Refused(400, "Wrong messages or lengths")
+        if "max_tokens" in body and self.state.knows_new_length_only:
+            raise Refused(
+                400, "Use 'max_completion_tokens' instead.", code="unsupported_parameter", param="max_tokens"
+            )
         words = ["It", " is", " on", " its", " way."]
         head = {"id": "chatcmpl-1", "created": self.state.now(), "model": body["model"]}
         usage = {"prompt_tokens": 9, "completion_tokens": 5, "total_tokens": 14}
@@ -265,6 +280,7 @@ class Protocol:
 
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
     server: "Server"
 
     def do_GET(self) -> None:
@@ -286,6 +302,10 @@ class Handler(BaseHTTPRequestHandler):
         state = self.server.state
         with state.lock:
             state.requests.append((self.command, place.path))
+            state.headers.append({name.lower(): value for name, value in self.headers.items()})
+            if state.is_a_website:
+                self.send(200, b"<!doctype html><title>Welcome</title>", {"content-type": "text/html"})
+                return
             try:
                 self.refuse()
                 query = {key: values[-1] for key, values in parse_qs(place.query).items()}
@@ -300,7 +320,9 @@ class Handler(BaseHTTPRequestHandler):
         if isinstance(reply, bytes):
             self.send(200, reply, {"content-type": "application/octet-stream"})
         elif isinstance(reply, list):
-            lines = "".join(f"data: {json.dumps(chunk)}\n\n" for chunk in reply) + "data: [DONE]\n\n"
+            chunks = reply[:3] if state.breaks_off else reply
+            lines = "".join(f"data: {json.dumps(chunk)}\n\n" for chunk in chunks)
+            lines += "" if state.breaks_off else "data: [DONE]\n\n"
             self.send(200, lines.encode(), {"content-type": "text/event-stream"})
         else:
             self.send(200, json.dumps(reply).encode(), {})
@@ -310,12 +332,14 @@ class Handler(BaseHTTPRequestHandler):
         key = self.headers.get("authorization", "").removeprefix("Bearer ")
         if state.refusals:
             status, retry_after = state.refusals.pop(0)
-            raise Refused(status, f"No. You asked with {key}.", retry_after=retry_after)
+            code = state.refusal_code
+            raise Refused(status, f"No. You asked with {key}.", code=code, retry_after=retry_after)
         if key != SECRET:
             raise Refused(401, f"Incorrect API key provided: {key}.", code="invalid_api_key")
 
     def dispatch(self, parts: list[str], query: dict[str, str], content: bytes) -> Any:
-        protocol = Protocol(self.server.state)
+        state = self.server.state
+        protocol = Protocol(state)
         if (self.command, parts) == ("POST", ["files"]):
             head = f"content-type: {self.headers['content-type']}\r\n\r\n".encode()
             fields: dict[str, str] = {}
@@ -328,8 +352,10 @@ class Handler(BaseHTTPRequestHandler):
                     fields[name] = part.get_content().strip()
             return protocol.upload(fields, filename, uploaded)
         if self.command == "GET" and len(parts) == 3 and parts[2] == "content":
-            return self.server.state.contents[protocol.file(parts[1])["id"]]
-        return protocol.answer(self.command, parts, query, json.loads(content or b"{}"))
+            return state.contents[protocol.file(parts[1])["id"]]
+        body = json.loads(content or b"{}")
+        state.bodies.append(body)
+        return protocol.answer(self.command, parts, query, body)
 
     def break_off(self) -> None:
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))

@@ -42,13 +42,16 @@ def _is_marked(entry: Mapping[str, Any]) -> bool:
 
 
 def model_of(entry: Mapping[str, Any]) -> RemoteModel:
+    """OpenAI says when a model is shut down as a day, Azure as a time for each use."""
     name = text(entry.get("id"))
+    ends = entry.get("deprecation")
+    end = ends.get("inference") if isinstance(ends, Mapping) else None
     length = entry.get("context_length") or entry.get("max_model_len")
     return RemoteModel(
         id=name,
         owner=text(entry.get("owned_by")),
         context_length=length if isinstance(length, int) and length > 0 else None,
-        end_of_life=day(entry.get("shutdown_date")),
+        end_of_life=day(entry.get("shutdown_date")) or day(end),
         tuned=name.startswith("ft:"),
     )
 

@@ -76,3 +76,4 @@ class Peer(Protocol):
 
     def deploy(self, model: str) -> None:
         """The tuned model answers from now on. Only asked where `needs_deployment`."""
+        assert not self.needs_deployment, "this provider deploys models"

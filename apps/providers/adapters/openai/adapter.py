@@ -9,6 +9,7 @@ from typing import BinaryIO, ClassVar
 import httpx2
 from openai import OpenAI
 
+from apps.core.formatting import format_number
 from apps.providers.adapters.openai import archive, following, known_models, submission
 from apps.providers.adapters.openai.states import state_of
 from apps.providers.contracts import (
@@ -26,7 +27,7 @@ from apps.providers.limits import ending_problems, limit_problems
 from apps.providers.openai_protocol.access import CONNECT_SECONDS, OPENAI_URL, Access, open_client
 from apps.providers.openai_protocol.chat import Chats
 from apps.providers.openai_protocol.errors import asking, bad_reply
-from apps.providers.openai_protocol.looking import failed_look, list_models
+from apps.providers.openai_protocol.looking import Listing, failed_look, list_models
 from apps.providers.openai_protocol.replies import body_of, text
 from apps.providers.openai_protocol.streaming import StreamingChats
 from apps.providers.remote import (
@@ -115,7 +116,7 @@ class OpenAIProvider:
 
     def check(self) -> ConnectionCheck:
         try:
-            listing = list_models(self._client, self._access)
+            listing = self._listing()
             trains = self._offers_training()
         except ProviderError as error:
             return failed_look(error)
@@ -128,8 +129,12 @@ class OpenAIProvider:
         elif self._access.is_openai:
             trainable = tuple(model for model in models if model.objectives)
         host = self._access.host
-        message = f"{host} answers and takes the key. It lists {len(models)} models."
-        if not trains:
+        message = f"{host} answers and takes the key. It lists {format_number(len(models))} models."
+        if not models and not trains:
+            message = (
+                f"{host} answers, but offers neither models nor fine-tuning here. Is the base URL right?"
+            )
+        elif not trains:
             message += " It offers no fine-tuning to this key: its models can be asked, and not trained."
         return ConnectionCheck(
             reachable=True,
@@ -139,6 +144,15 @@ class OpenAIProvider:
             served=models,
             quota=listing.quota,
         )
+
+    def _listing(self) -> Listing:
+        """Empty for a server that lists no models."""
+        try:
+            return list_models(self._client, self._access)
+        except ProviderRejectedError as error:
+            if error.raw.get("status") not in following.NOT_OFFERED:
+                raise
+        return Listing(models=(), quota="", trainable=None)
 
     def _offers_training(self) -> bool:
         try:
@@ -196,13 +210,10 @@ class OpenAIProvider:
 
     def _problems_of_model(self, name: str) -> Iterator[Problem]:
         """Closing days, and a name that isn't listed. A server that can't be asked now is no problem yet."""
-        known = known_models.end_of_life(name) if self._access.is_openai else None
-        if self._access.is_openai and self._today() > known_models.NO_NEW_JOBS_AFTER:
-            message = (
-                f"OpenAI takes no new fine-tuning jobs since {known_models.NO_NEW_JOBS_AFTER:%d %B %Y}. Train this"
-                " version on another provider or on your own machines."
-            )
-            yield Problem(code="training_closed", field="base_model", message=message)
+        known = None
+        if self._access.is_openai:
+            known = known_models.end_of_life(name)
+            yield from known_models.closing_problems(self._today())
         try:
             models = list_models(self._client, self._access).models
         except ProviderError:

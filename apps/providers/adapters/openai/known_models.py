@@ -2,7 +2,7 @@
 
 from datetime import date
 
-from apps.providers.contracts import Objective
+from apps.providers.contracts import Objective, Problem
 from apps.providers.remote import RemoteNumber, Support
 
 SEEN = date(2026, 11, 21)
@@ -54,6 +54,21 @@ def _alias(name: str) -> str:
     while parts and parts[-1].isdigit():
         parts.pop()
     return "-".join(parts)
+
+
+def closing_problems(today: date) -> list[Problem]:
+    """That OpenAI takes no new jobs, or soon won't."""
+    closing = f"{NO_NEW_JOBS_AFTER:%d %B %Y}"
+    if today > NO_NEW_JOBS_AFTER:
+        message = (
+            f"OpenAI takes no new fine-tuning jobs since {closing}. Train this version at another provider or on your"
+            " own machines."
+        )
+        return [Problem(code="training_closed", field="base_model", message=message)]
+    message = (
+        f"OpenAI takes no new fine-tuning jobs after {closing}: this model can't be trained again there."
+    )
+    return [Problem(code="training_closes", field="base_model", message=message, severity="warning")]
 
 
 def is_trained_by_openai(model: str, objective: Objective) -> bool:
