@@ -28,7 +28,9 @@ CATALOGUE: tuple[Listed, ...] = (
         "Nova, Llama and Claude as far as your region offers them, with data in S3.",
     ),
     Listed(
-        "huggingface", "Hugging Face", "Inference Endpoints and text-generation servers: asked, not trained."
+        "huggingface",
+        "Hugging Face endpoint",
+        "Inference Endpoints and text-generation servers: asked, not trained.",
     ),
 )
 _BY_NAME = {each.name: each for each in CATALOGUE}

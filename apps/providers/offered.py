@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-OBJECTIVES = ("supervised", "dpo")
+from apps.providers.contracts import Objective
+
+OBJECTIVES: tuple[Objective, ...] = ("supervised", "dpo")
 
 
 @dataclass(frozen=True, kw_only=True)

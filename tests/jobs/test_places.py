@@ -13,10 +13,11 @@ from apps.jobs.models import JobState, Method, TrainingJob
 from apps.jobs.place_limits import DataSize, limits_of, losses_here, losses_in, losses_in_words
 from apps.jobs.places import data_size, places_for
 from apps.providers.models import Connection
+from apps.providers.registry import PROVIDERS
 from apps.providers.remote import Support
-from apps.providers.services import connection_remove, price_set
+from apps.providers.services import connection_check, connection_create, connection_remove, price_set
 from apps.registry.models import BaseModel
-from apps.registry.services import remote_base_model_ensure
+from apps.registry.services import NotOfferedError, remote_base_model_ensure
 
 pytestmark = pytest.mark.django_db
 TODAY = date(2026, 11, 22)
@@ -223,6 +224,20 @@ def test_times_are_those_of_earlier_jobs(version, project, sketch_connection, pe
     assert large.rate is not None
     # 80 and 20 tokens a second: 50 in the middle; 4000 tokens twice.
     assert (large.rate.tokens_per_second, large.rate.jobs, large.seconds) == (50, 2, 160)
+
+
+def test_a_provider_that_only_answers_is_no_place_to_train(version, workspace, people, monkeypatch):
+    monkeypatch.setitem(PROVIDERS, "talk", "tests.providers.sketch:TalkProvider")
+    talking = connection_create(
+        workspace=workspace, provider="talk", name="Talk", settings={}, secrets={}, by=people.ann
+    )
+    connection_check(connection=talking)
+    talking.refresh_from_db()
+    remote_base_model_ensure(connection=talking, reference="talker", actor=None)
+    with pytest.raises(NotOfferedError):
+        remote_base_model_ensure(connection=talking, reference="another", actor=None)
+    _, found = found_for(version)
+    assert (found.places, found.problems) == ([], [])
 
 
 def test_a_connection_that_can_not_be_opened_does_not_hide_the_others(version, sketch_connection, workspace):
