@@ -38,7 +38,7 @@ from apps.accounts.services import api_key_create, workspace_create
 from apps.artifacts.storage import blob_store_file
 from apps.gateway.services.served_models import served_model_ensure
 from apps.projects.services import project_create
-from apps.providers.adapters.local.packing import pack_directory
+from apps.providers.jobdirs.packing import pack_directory
 from apps.registry.services import base_model_ensure, model_version_create
 
 MODEL = "ftportal-tiny"

@@ -73,7 +73,7 @@ def tail(job: TrainingJob, directory: Path) -> float:
 def bare_copy(job: TrainingJob) -> float:
     rows = [
         (job.pk, seq, "train", seq + 1, seq / 1000, seq * 812, seq / 10, 2.345678 + seq % 7 / 100, 0.000123456,
-         0.7654321, 1234.5678, 0.87654)
+         0.7654321, 1234.5678, 0.87654, None, None)
         for seq in range(POINTS)
     ]  # fmt: skip
     started = time.perf_counter()

@@ -40,7 +40,7 @@ from apps.jobs.services import job_operation, job_start
 from apps.operations.models import Operation, OperationState
 from apps.operations.services import operation_run
 from apps.projects.models import Project
-from apps.providers.adapters.local.adapter import write_job
+from apps.providers.jobdirs.trainer import write_job
 from apps.registry.services import base_model_ensure
 
 ROWS = 700

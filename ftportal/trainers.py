@@ -8,7 +8,7 @@ from pathlib import Path
 
 import psutil
 
-from apps.providers.adapters.local.jobdir import PROCESS_FILE
+from apps.providers.jobdirs.files import PROCESS_FILE
 from ftportal.embedded.claim import read_identity
 
 CHECKPOINT_TIME = 20.0  # seconds that a trainer gets to write a checkpoint after SIGTERM

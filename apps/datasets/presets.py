@@ -88,7 +88,7 @@ PRESETS: dict[str, Preset] = {
         Preset(
             PREFERENCE,
             "Preference pair",
-            "A chosen and a rejected answer, as texts or as messages. Training learns the chosen one.",
+            "A chosen and a rejected answer, as texts or as messages. DPO learns from both, supervised training the chosen one.",
             (
                 Part("prompt", "Prompt", ("prompt", "question", "instruction", "input"), required=False),
                 Part("chosen", "Chosen answer", ("chosen", "preferred")),
@@ -98,11 +98,15 @@ PRESETS: dict[str, Preset] = {
         Preset(
             OPENAI_PREFERENCE,
             "Preference pair, OpenAI",
-            "OpenAI's format: input, preferred_output and non_preferred_output.",
+            "OpenAI's format: input, preferred_output and non_preferred_output, or as older files spell them.",
             (
                 Part("input", "Input", ("input",)),
-                Part("preferred", "Preferred output", ("preferred_output",)),
-                Part("non_preferred", "Non-preferred output", ("non_preferred_output",)),
+                Part("preferred", "Preferred output", ("preferred_output", "preferred_completion")),
+                Part(
+                    "non_preferred",
+                    "Non-preferred output",
+                    ("non_preferred_output", "non_preferred_completion"),
+                ),
             ),
         ),
         Preset(
@@ -112,6 +116,7 @@ PRESETS: dict[str, Preset] = {
         ),
     )
 }
+_PREFERRED = {"preferred_output", "preferred_completion"}
 _TEXT_NAMES = (
     "text",
     "sentence",
@@ -157,7 +162,7 @@ def shape_of(columns: Mapping[str, Any]) -> str:  # noqa: PLR0911 - one line a s
         return CHAT
     if any(_is_listed(columns.get(name)) for name in ("conversations", "conversation")):
         return SHAREGPT
-    if isinstance(columns.get("input"), dict) and "preferred_output" in columns:
+    if isinstance(columns.get("input"), dict) and _PREFERRED & columns.keys():
         return OPENAI_PREFERENCE
     for preset in (PREFERENCE, INSTRUCTION):
         if all(_found(part, columns) for part in PRESETS[preset].parts if part.required):

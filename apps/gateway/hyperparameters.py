@@ -12,13 +12,17 @@ LIMITS: dict[str, tuple[float, float, bool]] = {
     "n_epochs": (1, 50, True),
     "learning_rate_multiplier": (0, 1000, False),
 }
-"""Lowest, highest, whole numbers only."""
+"""Lowest, highest, whole numbers only. What is no whole number must be above the lowest."""
+DPO = "dpo"
+DPO_LIMITS = {**LIMITS, "beta": (0, 2, False)}
 
 
-def read_hyperparameters(given: Mapping[str, Any], *, place: str) -> dict[str, Any]:
+def read_hyperparameters(
+    given: Mapping[str, Any], *, place: str, method: str = "supervised"
+) -> dict[str, Any]:
     """Each value as asked for, `auto` for the rest. Raises ApiError."""
     values: dict[str, Any] = {}
-    for name, (low, high, whole) in LIMITS.items():
+    for name, (low, high, whole) in (DPO_LIMITS if method == DPO else LIMITS).items():
         value = given.get(name)
         if value is None or value == AUTO:
             values[name] = AUTO
@@ -26,7 +30,7 @@ def read_hyperparameters(given: Mapping[str, Any], *, place: str) -> dict[str, A
         number = isinstance(value, int | float) and not isinstance(value, bool)
         if not number or (whole and value != int(value)) or not low <= value <= high or value <= 0:
             kind = "a whole number" if whole else "a number above 0"
-            bounds = f" from {low:g} to {high:g}" if whole else ""
+            bounds = f" from {low:g} to {high:g}" if whole else f" and up to {high:g}"
             raise ApiError(
                 f"Invalid value for {name}: it must be 'auto' or {kind}{bounds}, not {value!r}.",
                 code="invalid_value",
@@ -48,15 +52,18 @@ def trainer_values(
     if asked["learning_rate_multiplier"] != AUTO:
         rate = recommended["learning_rate"].value * asked["learning_rate_multiplier"]
         values["learning_rate"] = min(1.0, rate)
+    if asked.get("beta", AUTO) != AUTO:
+        values["beta"] = asked["beta"]
     return values
 
 
 def shown_values(asked: Mapping[str, Any], used: Mapping[str, Any] | None) -> dict[str, Any]:
     """As a job shows them: once it was started, the numbers that `auto` came to."""
     if used is None:
-        return {name: asked[name] for name in LIMITS}
+        return dict(asked)
     multiplier = asked["learning_rate_multiplier"]
-    return {
+    beta = {"beta": used["beta"]} if "beta" in asked else {}
+    return beta | {
         "batch_size": used["batch_size"] * used["gradient_accumulation"],
         "n_epochs": max(1, round(used["epochs"])),
         "learning_rate_multiplier": 1.0 if multiplier == AUTO else multiplier,

@@ -82,7 +82,8 @@ def job_shape(job: FineTuningJob, *, tuned_name: str | None, estimated_finish: i
         "estimated_finish": estimated_finish,
         "fine_tuned_model": tuned_name if succeeded else None,
         "finished_at": seconds(job.finished_at),
-        "hyperparameters": values,
+        # By the protocol those of the method supervised alone stand here, too.
+        "hyperparameters": values if job.method == "supervised" else {},
         "integrations": job.integrations,
         "metadata": job.metadata,
         "method": {"type": job.method, job.method: {"hyperparameters": values}},

@@ -21,9 +21,11 @@ from apps.jobs.overfitting import FitDiagnosis, diagnose_fit
 
 POINT = (
     "step", "epoch", "tokens", "seconds", "loss", "learning_rate", "grad_norm", "tokens_per_second",
-    "token_accuracy",
+    "token_accuracy", "reward_accuracy", "reward_margin",
 )  # fmt: skip
-EVALUATION = ("step", "epoch", "tokens", "seconds", "loss", "token_accuracy")
+EVALUATION = (
+    "step", "epoch", "tokens", "seconds", "loss", "token_accuracy", "reward_accuracy", "reward_margin",
+)  # fmt: skip
 POINTS_LIMIT = 2000
 LOSS_POINTS = 1500
 GRADIENT_POINTS = 480

@@ -17,7 +17,7 @@ from apps.projects.access import ProjectRequest, project_view
 
 CSV_COLUMNS = (
     "seq", "kind", "step", "epoch", "tokens", "seconds", "loss", "learning_rate", "grad_norm", "tokens_per_second",
-    "token_accuracy",
+    "token_accuracy", "reward_accuracy", "reward_margin",
 )  # fmt: skip
 
 

@@ -6,6 +6,7 @@ from typing import Protocol, cast
 from django.conf import settings
 
 from apps.providers.contracts import TrainingEvent, TrainingProgress, TrainingRequest, TrainingResult
+from apps.providers.jobdirs.packing import pack_directory
 from apps.providers.registry import training_provider
 
 
@@ -38,7 +39,5 @@ def local_trainer(*, supervisor_pid: int | None = None) -> SupervisedTrainer:
 
 def pack_model(directory: Path, target: Path) -> None:
     """Write the model files of a directory to `target` as one deterministic tar."""
-    from apps.providers.adapters.local.packing import pack_directory
-
     with target.open("wb") as stream:
         pack_directory(directory, stream)

@@ -18,11 +18,12 @@ from apps.jobs.hyperparameters import (
     recommend,
     resolve,
 )
-from apps.jobs.models import Method, TrainingJob
-from apps.jobs.planning import Plan, make_plan
+from apps.jobs.models import Method, Objective, TrainingJob
+from apps.jobs.planning import PairCounts, Plan, make_plan
 from apps.jobs.selectors import (
     MeasuredRate,
     measured_rate,
+    pair_counts,
     row_counts,
     trainable_base_models,
     trainable_versions,
@@ -85,6 +86,15 @@ class JobForm(forms.Form):
         widget=forms.RadioSelect,
         initial=Method.LORA,
     )
+    objective = forms.ChoiceField(
+        choices=[
+            (Objective.SUPERVISED, "Preferred answers only: supervised training, as on any other data"),
+            (Objective.DPO, "Preferred against rejected answers: DPO, direct preference optimization"),
+        ],
+        widget=forms.RadioSelect,
+        required=False,
+        label=label("objective"),
+    )
     name = forms.CharField(
         max_length=120,
         required=False,
@@ -111,6 +121,7 @@ class JobForm(forms.Form):
         self._choice("base_model", trainable_base_models(project.workspace))
         for name in (*COMMON, *RARE):
             self.fields[name] = _setting_field(name)
+        self._offer_objective()
         if not replay_available:
             del self.fields["replay_rows"]
         self.show_recommendations()
@@ -119,6 +130,41 @@ class JobForm(forms.Form):
         field = self.fields[name]
         assert isinstance(field, forms.ModelChoiceField)
         field.queryset = queryset
+
+    # --- Preference pairs --------------------------------------------------------------------------------------------
+
+    def _offer_objective(self) -> None:
+        """A choice only where the version has preference pairs; where it has nothing else, DPO is preselected."""
+        version = self._chosen("version")
+        self.pairs: PairCounts | None = pair_counts(version) if version else None
+        self.chosen_objective = Objective.SUPERVISED
+        if self.pairs is None or not self.pairs.train:
+            del self.fields["objective"]
+            return
+        self.fields["objective"].initial = self.pairs.usual_objective
+        self.fields["objective"].help_text = _pairs_in_words(self.pairs)
+        chosen = self["objective"].value()
+        self.chosen_objective = Objective(
+            chosen if chosen in Objective.values else self.pairs.usual_objective
+        )
+        if self.is_bound and not chosen:
+            given: Any = self.data
+            data = given.copy()
+            data[self.add_prefix("objective")] = self.chosen_objective.value
+            self.data = data
+        if self.chosen_objective == Objective.DPO:
+            self.fields["beta"] = _setting_field("beta")
+
+    @property
+    def objective_state(self) -> str:
+        """What the choice of the objective looks like: the page gets it anew when this differs from what it shows."""
+        return (
+            f"{self['version'].value()} {self.chosen_objective.value}" if "objective" in self.fields else ""
+        )
+
+    @property
+    def setting_names(self) -> tuple[str, ...]:
+        return (*COMMON, *(["beta"] if "beta" in self.fields else []), *RARE)
 
     # --- What is recommended ----------------------------------------------------------------------------------------
 
@@ -130,11 +176,17 @@ class JobForm(forms.Form):
             method=method if method in Method.values else Method.LORA,
             parameters=base_model.parameters if base_model else None,
             context_length=base_model.context_length if base_model else None,
-            rows=version.train_count if version else None,
+            rows=self._rows(version),
             too_long=version.too_long if version else "",
+            objective=self.chosen_objective,
         )
-        for name in (*COMMON, *RARE):
+        for name in self.setting_names:
             self.fields[name].help_text = self.hint(name)
+
+    def _rows(self, version: Version | None) -> int | None:
+        if version is None or self.pairs is None:
+            return None
+        return self.pairs.train if self.chosen_objective == Objective.DPO else version.train_count
 
     def hint(self, name: str) -> str:
         found = self.recommended[name]
@@ -144,7 +196,7 @@ class JobForm(forms.Form):
 
     def hints(self) -> list[tuple[str, str]]:
         """Element id and text of every recommendation, for refreshing them in an open page."""
-        return [(f"{self[name].auto_id}_helptext", self.hint(name)) for name in (*COMMON, *RARE)]
+        return [(f"{self[name].auto_id}_helptext", self.hint(name)) for name in self.setting_names]
 
     def _chosen(self, name: str) -> Any:
         field = self.fields[name]
@@ -164,28 +216,36 @@ class JobForm(forms.Form):
         if version is None or base_model is None or method is None:
             return data
         try:
-            self.values = resolve(self.given(), method=method, recommended=self.recommended)
+            self.values = resolve(
+                self.given(), method=method, recommended=self.recommended, objective=self.chosen_objective
+            )
         except HyperparameterError as error:
             if error.field not in self.errors:
                 self.add_error(error.field if error.field in self.fields else None, error.message)
             return data
-        self.rate = measured_rate(base_model=base_model, method=method)
+        self.rate = measured_rate(base_model=base_model, method=method, objective=self.chosen_objective)
+        assert self.pairs is not None
+        validates = (
+            self.pairs.validation if self.chosen_objective == Objective.DPO else version.validation_count
+        )
         self.plan = make_plan(
             row_counts(version, max_length=self.values["max_length"]),
             self.values,
-            validation_rows=version.validation_count,
+            validation_rows=validates,
             rate=self.rate.tokens_per_second if self.rate else None,
+            pairs=self.pairs,
+            objective=self.chosen_objective,
         )
         if self.plan.must_confirm and not data.get("accept_few"):
             self.add_error("accept_few", "Confirm that you want to train on so few rows.")
-        if self.values["early_stopping_patience"] is not None and not version.validation_count:
+        if self.values["early_stopping_patience"] is not None and not validates:
             self.add_error("early_stopping_patience", "This version has no validation rows to watch.")
         return data
 
     def given(self) -> dict[str, Any]:
         """The settings that the person filled in."""
         method = self.cleaned_data.get("method")
-        names = [name for name in (*COMMON, *RARE, "replay_rows") if name in self.fields]
+        names = [name for name in (*self.setting_names, "replay_rows") if name in self.fields]
         return {
             name: value
             for name in names
@@ -202,6 +262,13 @@ def _setting_field(name: str) -> forms.Field:
     kind = forms.IntegerField if field.kind is int else forms.FloatField
     widget = forms.TextInput(attrs={"inputmode": "decimal", "autocomplete": "off"})
     return kind(required=False, label=label(name), widget=widget)
+
+
+def _pairs_in_words(pairs: PairCounts) -> str:
+    rows = format_number(pairs.train_rows)
+    if pairs.usual_objective == Objective.DPO:
+        return f"All {rows} training rows are preference pairs, which DPO is made for, so it is chosen."
+    return f"{format_number(pairs.train)} of {rows} training rows are preference pairs; DPO leaves the others out."
 
 
 def shown(value: Any) -> str:
@@ -223,6 +290,7 @@ def initial_from(job: TrainingJob) -> dict[str, Any]:
         "version": job.version_id,
         "base_model": job.base_model_id,
         "method": job.method,
+        "objective": job.objective,
     }
 
 

@@ -2,6 +2,10 @@
 
 Sources of the recommendations: about 1e-5 for full fine-tuning and ten times more for LoRA on models of
 billions of parameters, 1 to 3 epochs (fewer with more rows); small models take, and need, larger steps.
+
+DPO: beta 0.1 and 1e-6 for full fine-tuning are the values of its paper (Rafailov et al. 2023, appendix B) and the
+defaults of TRL, whose own examples also take ten times more for LoRA. 1e-6 is a tenth of the supervised rate of such
+a model, and the same tenth is taken for the other sizes.
 """
 
 from collections.abc import Callable, Mapping
@@ -16,6 +20,8 @@ STEPS_WANTED_AN_EPOCH = 20
 LENGTH_WITHOUT_CONTEXT = 1024
 LONGEST_RECOMMENDED = 4096
 METHODS = ("lora", "full")
+OBJECTIVES = ("supervised", "dpo")
+DPO = "dpo"
 
 
 class HyperparameterError(PortalError):
@@ -36,12 +42,13 @@ class Recommended:
 
 @dataclass(frozen=True, kw_only=True)
 class Number:
-    """A number with its limits, both included."""
+    """A number with its limits, both included; `above`: the lower one is not."""
 
     kind: type[int] | type[float]
     low: float
     high: float
     optional: bool = False
+    above: bool = False
 
     def read(self, name: str, value: Any) -> int | float | None:
         if value is None and self.optional:
@@ -50,10 +57,9 @@ class Number:
             raise HyperparameterError(name, f"{label(name)} must be a number, not {value!r}.")
         if self.kind is int and value != int(value):
             raise HyperparameterError(name, f"{label(name)} must be a whole number, not {value}.")
-        if not self.low <= value <= self.high:
-            raise HyperparameterError(
-                name, f"{label(name)} must be between {self.low:g} and {self.high:g}, not {value:g}."
-            )
+        if not self.low <= value <= self.high or (self.above and value == self.low):
+            limits = f"above {self.low:g}, up to" if self.above else f"between {self.low:g} and"
+            raise HyperparameterError(name, f"{label(name)} must be {limits} {self.high:g}, not {value:g}.")
         return self.kind(value)
 
 
@@ -89,8 +95,10 @@ FIELDS: dict[str, Number | Choice] = {
     "lora_rank": Number(kind=int, low=1, high=1024),
     "lora_alpha": Number(kind=int, low=1, high=4096),
     "lora_dropout": Number(kind=float, low=0, high=0.9),
+    "beta": Number(kind=float, low=0, high=2, above=True),
 }
 LORA_FIELDS = ("lora_rank", "lora_alpha", "lora_dropout")
+DPO_FIELDS = ("beta",)
 
 LABELS = {
     "epochs": "Epochs",
@@ -114,6 +122,8 @@ LABELS = {
     "lora_alpha": "LoRA alpha",
     "lora_dropout": "LoRA dropout",
     "method": "Method",
+    "objective": "Learn from",
+    "beta": "Beta",
 }
 
 
@@ -131,6 +141,7 @@ def recommend(
     context_length: int | None,
     rows: int | None,
     too_long: str = "",
+    objective: str = "supervised",
 ) -> dict[str, Recommended]:
     """A value and its reason for every field. An unknown model size is treated like a large one: too small a
     learning rate costs time, too large a one costs the model."""
@@ -147,12 +158,15 @@ def recommend(
     }
     of_size = sizes["small" if small else size]
     method_words = "LoRA" if method == "lora" else "full fine-tuning"
+    rate = lora_rate if method == "lora" else full_rate
+    if objective == DPO:
+        rate, method_words = rate / 10, f"DPO with {method_words}, a tenth of the supervised rate,"
     epochs, epochs_reason = _epochs(small=small, rows=rows)
     batch, batch_reason = _batch_size(small=small, rows=rows)
     length = min(context_length or LENGTH_WITHOUT_CONTEXT, LONGEST_RECOMMENDED)
     plain: dict[str, tuple[Any, str]] = {
         "epochs": (epochs, epochs_reason),
-        "learning_rate": (lora_rate if method == "lora" else full_rate, f"for {method_words} on {of_size}"),
+        "learning_rate": (rate, f"for {method_words} on {of_size}"),
         "batch_size": (batch, batch_reason),
         "lora_rank": (16, "enough for a focused task; 8 saves memory, 32 and more suits broad ones"),
         "lora_alpha": (32, "twice the rank"),
@@ -160,7 +174,7 @@ def recommend(
         "gradient_accumulation": (1, "raise it where a batch does not fit into memory"),
         "scheduler": ("cosine", "the learning rate falls smoothly to zero"),
         "warmup_ratio": (0.03, "share of the steps in which the learning rate rises"),
-        "weight_decay": (0.0 if method == "lora" else 0.01, f"for {method_words}"),
+        "weight_decay": (0.0, "for LoRA") if method == "lora" else (0.01, "for full fine-tuning"),
         "max_grad_norm": (1.0, "larger gradients are scaled down to this norm"),
         "max_length": (length, "the context length of the model" if context_length else "no context length is known"),
         "too_long": (too_long, "decided when the data was checked") if too_long else _LEFT_OUT,
@@ -171,6 +185,7 @@ def recommend(
         "early_stopping_patience": (None, "off: the best checkpoint is kept in any case"),
         "seed": (42, "the same seed gives the same order of rows"),
         "replay_rows": (0, "mix in some when the model must not forget its general skills"),
+        "beta": (0.1, "as in the paper on DPO; larger holds the model closer to the one it starts from"),
     }  # fmt: skip
     return {name: Recommended(value=value, reason=reason) for name, (value, reason) in plain.items()}
 
@@ -196,14 +211,20 @@ def _batch_size(*, small: bool, rows: int | None) -> tuple[int, str]:
 
 
 def resolve(
-    given: Mapping[str, Any], *, method: str, recommended: Mapping[str, Recommended]
+    given: Mapping[str, Any],
+    *,
+    method: str,
+    recommended: Mapping[str, Recommended],
+    objective: str = "supervised",
 ) -> dict[str, Any]:
     """All fields of one run: what was given, checked, and the recommended value for the rest.
 
-    Raises HyperparameterError. LoRA's own fields are None for full fine-tuning.
+    Raises HyperparameterError. LoRA's own fields are None for full fine-tuning; those of DPO are there for DPO only.
     """
     if method not in METHODS:
         raise HyperparameterError("method", f"The method must be lora or full, not {method!r}.")
+    if objective not in OBJECTIVES:
+        raise HyperparameterError("objective", f"The objective must be supervised or dpo, not {objective!r}.")
     unknown = sorted(set(given) - set(FIELDS))
     if unknown:
         raise HyperparameterError(unknown[0], f"There is no hyperparameter “{unknown[0]}”.")
@@ -212,8 +233,16 @@ def resolve(
         if method == "full" and name in LORA_FIELDS:
             values[name] = None
             continue
+        if objective != DPO and name in DPO_FIELDS:
+            if given.get(name) is not None:
+                raise HyperparameterError(name, f"{label(name)} is a setting of DPO; leave it out.")
+            continue
         read: Callable[[str, Any], Any] = field.read
         values[name] = read(name, given.get(name, _default(name, given, recommended)))
+    if objective == DPO and values["replay_rows"]:
+        raise HyperparameterError(
+            "replay_rows", "General rows are no preference pairs, so DPO can't mix them in. Set it to 0."
+        )
     return values
 
 

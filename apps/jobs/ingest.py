@@ -16,7 +16,7 @@ from apps.providers.contracts import TrainingEvent
 
 COLUMNS = (
     "job_id", "seq", "kind", "step", "epoch", "tokens", "seconds", "loss", "learning_rate", "grad_norm",
-    "tokens_per_second", "token_accuracy",
+    "tokens_per_second", "token_accuracy", "reward_accuracy", "reward_margin",
 )  # fmt: skip
 COPY = f"COPY {MetricPoint._meta.db_table} ({', '.join(COLUMNS)}) FROM STDIN"
 
@@ -104,7 +104,8 @@ def _metrics(batch: _Batch, event: TrainingEvent) -> None:
         (
             batch.job.pk, event.seq, PointKind.TRAIN.value, data["step"], data.get("epoch"), data.get("tokens"),
             _seconds(batch, event), data.get("loss"), data.get("learning_rate"), data.get("grad_norm"),
-            data.get("tokens_per_second"), data.get("token_accuracy"),
+            data.get("tokens_per_second"), data.get("token_accuracy"), data.get("reward_accuracy"),
+            data.get("reward_margin"),
         )
     )  # fmt: skip
     batch.set(
@@ -123,6 +124,7 @@ def _evaluation(batch: _Batch, event: TrainingEvent) -> None:
         (
             job.pk, event.seq, PointKind.VALIDATION.value, data["step"], data.get("epoch"), data.get("tokens"),
             _seconds(batch, event), loss, None, None, None, data.get("token_accuracy"),
+            data.get("reward_accuracy"), data.get("reward_margin"),
         )
     )  # fmt: skip
     batch.set(validation_loss=loss)

@@ -10,8 +10,9 @@ from apps.core.bundled_model import model_location
 from apps.core.errors import PortalError
 from apps.datasets.models import Split
 from apps.datasets.selectors import version_rows_jsonl
-from apps.jobs.models import TrainingJob
+from apps.jobs.models import Objective, TrainingJob
 from apps.jobs.replay import choose_rows
+from apps.jobs.selectors import pair_counts
 from apps.providers.contracts import Hyperparameters, LoraSettings, TrainingRequest
 
 TRAIN_FILE = "train.jsonl"
@@ -42,8 +43,14 @@ def data_files_write(*, job: TrainingJob, directory: Path, check: Callable[[], N
             )
         general = chosen.rows
     _write(directory / TRAIN_FILE, (version_rows_jsonl(job.version, Split.TRAIN), general), check)
-    if job.version.validation_count:
+    if _validates(job):
         _write(directory / VALIDATION_FILE, (version_rows_jsonl(job.version, Split.VALIDATION),), check)
+
+
+def _validates(job: TrainingJob) -> bool:
+    if job.objective == Objective.DPO:
+        return pair_counts(job.version).validation > 0
+    return job.version.validation_count > 0
 
 
 def _write(path: Path, sources: Iterable[Iterable[bytes]], check: Callable[[], None]) -> None:
@@ -76,4 +83,6 @@ def _hyperparameters(job: TrainingJob) -> Hyperparameters:
     values.pop("replay_rows")
     rank, alpha, dropout = (values.pop(name) for name in ("lora_rank", "lora_alpha", "lora_dropout"))
     lora = LoraSettings(rank=rank, alpha=alpha, dropout=dropout) if job.method == "lora" else None
-    return Hyperparameters(method=cast("Any", job.method), lora=lora, **values)
+    return Hyperparameters(
+        method=cast("Any", job.method), objective=cast("Any", job.objective), lora=lora, **values
+    )

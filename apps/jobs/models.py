@@ -189,6 +189,12 @@ class MetricPoint(models.Model):
     grad_norm = models.FloatField(null=True)
     tokens_per_second = models.FloatField(null=True)
     token_accuracy = models.FloatField(null=True)
+    reward_accuracy = models.FloatField(
+        null=True, help_text="DPO: share of pairs whose preferred answer has the higher reward."
+    )
+    reward_margin = models.FloatField(
+        null=True, help_text="DPO: mean reward of the preferred answers over that of the rejected ones."
+    )
 
     class Meta:
         ordering = ["seq"]

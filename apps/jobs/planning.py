@@ -25,6 +25,33 @@ class RowCounts:
 
 
 @dataclass(frozen=True, kw_only=True)
+class PairCounts:
+    """Preference pairs among the rows to train on and to validate on, and all rows to train on."""
+
+    train: int
+    validation: int
+    train_rows: int
+
+    @property
+    def usual_objective(self) -> str:
+        """DPO where there is nothing but pairs."""
+        return "dpo" if self.train and self.train == self.train_rows else "supervised"
+
+
+def as_pairs(counts: RowCounts, pairs: PairCounts) -> RowCounts:
+    """The counts of rows as those of their pairs: each has two conversations, taken to be as long as each other."""
+    share = 2 * pairs.train / counts.rows if counts.rows else 0
+    whole = pairs.train == counts.rows
+    return RowCounts(
+        rows=pairs.train,
+        over_length=counts.over_length if whole else None,
+        tokens=None if counts.tokens is None else round(counts.tokens * share),
+        tokens_truncated=None if counts.tokens_truncated is None else round(counts.tokens_truncated * share),
+        longest=counts.longest,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
 class Advice:
     """`must_confirm`: the person has to say that they mean it."""
 
@@ -47,6 +74,8 @@ class Plan:
     seconds: float | None
     rate: float | None
     advice: Sequence[Advice]
+    in_pairs: bool = False
+    """Examples are preference pairs."""
 
     @property
     def must_confirm(self) -> bool:
@@ -54,12 +83,23 @@ class Plan:
 
 
 def make_plan(
-    counts: RowCounts, hyperparameters: Mapping[str, Any], *, validation_rows: int, rate: float | None
+    counts: RowCounts,
+    hyperparameters: Mapping[str, Any],
+    *,
+    validation_rows: int,
+    rate: float | None,
+    pairs: PairCounts | None = None,
+    objective: str = "supervised",
 ) -> Plan:
     """Steps as the trainer counts them; tokens over the whole run, general rows taken to be as long as the others.
 
-    `rate` is tokens a second as measured on earlier jobs; without one the time is unknown.
+    `rate` is tokens a second as measured on earlier jobs; without one the time is unknown. `pairs` are those of the
+    version: DPO learns from them alone.
     """
+    in_pairs = objective == "dpo" and pairs is not None
+    if in_pairs:
+        assert pairs is not None
+        counts, validation_rows = as_pairs(counts, pairs), pairs.validation
     truncates = hyperparameters["too_long"] == "truncate"
     over = counts.over_length
     dropped = None if over is None else (0 if truncates else over)
@@ -84,8 +124,32 @@ def make_plan(
         tokens=tokens,
         seconds=seconds,
         rate=rate,
-        advice=_advice(counts, hyperparameters, examples=examples, validation_rows=validation_rows),
+        advice=[
+            *_advice(counts, hyperparameters, examples=examples, validation_rows=validation_rows),
+            *_pair_advice(pairs, in_pairs=in_pairs),
+        ],
+        in_pairs=in_pairs,
     )
+
+
+def _pair_advice(pairs: PairCounts | None, *, in_pairs: bool) -> list[Advice]:
+    """What the objective makes of the pairs, and of the rows that are none."""
+    if pairs is None or not pairs.train:
+        return []
+    if not in_pairs:
+        count = format_number(pairs.train)
+        some = "1 row is a preference pair" if pairs.train == 1 else f"{count} rows are preference pairs"
+        text = f"{some}: supervised training learns the preferred answer and ignores the rejected one."
+        return [Advice(tone="info", text=f"{text} DPO learns from both.")]
+    others = pairs.train_rows - pairs.train
+    if not others:
+        return []
+    left_out = (
+        "1 row is no preference pair"
+        if others == 1
+        else f"{format_number(others)} rows are no preference pairs"
+    )
+    return [Advice(tone="attention", text=f"{left_out} and will be left out.")]
 
 
 def _advice(

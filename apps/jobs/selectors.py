@@ -8,8 +8,8 @@ from django.db.models.functions import Least
 
 from apps.accounts.models import Workspace
 from apps.datasets.models import Split, Version, VersionRow, VersionState
-from apps.jobs.models import JobState, TrainingJob
-from apps.jobs.planning import RowCounts
+from apps.jobs.models import JobState, Objective, TrainingJob
+from apps.jobs.planning import PairCounts, RowCounts
 from apps.projects.models import Project
 from apps.registry.models import BaseModel
 
@@ -73,6 +73,21 @@ def row_counts(version: Version, *, max_length: int) -> RowCounts:
     )
 
 
+def pair_counts(version: Version) -> PairCounts:
+    """How many rows of a version are preference pairs. Counted when it was frozen; in an older one counted now."""
+    if not version.statistics.get("preference_pairs"):
+        return PairCounts(train=0, validation=0, train_rows=version.train_count)
+    counts = version.statistics.get("preference_pairs_by_split")
+    if counts is None:
+        pairs = VersionRow.objects.filter(version=version, example__payload__has_key="rejected")
+        counts = dict(pairs.order_by().values_list("split").annotate(Count("pk")))
+    return PairCounts(
+        train=counts.get(Split.TRAIN.value, 0),
+        validation=counts.get(Split.VALIDATION.value, 0),
+        train_rows=version.train_count,
+    )
+
+
 @dataclass(frozen=True, kw_only=True)
 class MeasuredRate:
     """Tokens a second over whole trainings, and where that was measured."""
@@ -82,12 +97,16 @@ class MeasuredRate:
     hardware: str
 
 
-def measured_rate(*, base_model: BaseModel, method: str) -> MeasuredRate | None:
-    """The median of the newest jobs with this base model and method on the hardware of the newest; None before one."""
+def measured_rate(
+    *, base_model: BaseModel, method: str, objective: str = Objective.SUPERVISED
+) -> MeasuredRate | None:
+    """The median of the newest jobs with this base model, method and objective on the hardware of the newest; None
+    before one."""
     found = list(
         TrainingJob.objects.filter(
             base_model=base_model,
             method=method,
+            objective=objective,
             state=JobState.SUCCEEDED,
             measured_tokens_per_second__isnull=False,
         )

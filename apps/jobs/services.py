@@ -12,12 +12,14 @@ from apps.artifacts.models import Blob
 from apps.audit.services import record
 from apps.core.canonical import canonical_hash
 from apps.core.errors import ConflictError, PortalError
+from apps.core.formatting import format_number
 from apps.core.states import transition
 from apps.datasets.models import Version, VersionState
 from apps.jobs.hyperparameters import recommend, resolve
 from apps.jobs.job_files import replay_file
-from apps.jobs.models import Checkpoint, JobState, MetricPoint, TrainingJob
+from apps.jobs.models import Checkpoint, JobState, MetricPoint, Objective, TrainingJob
 from apps.jobs.replay import choose_rows
+from apps.jobs.selectors import pair_counts
 from apps.operations.models import Operation, OperationState
 from apps.operations.services import operation_cancel, operation_start
 from apps.projects.models import Project
@@ -44,6 +46,7 @@ def job_start(
     method: str,
     hyperparameters: Mapping[str, Any],
     by: User | None,
+    objective: str = Objective.SUPERVISED,
     submission_key: uuid.UUID | None = None,
 ) -> TrainingJob:
     """Freeze a configuration and queue its training.
@@ -57,7 +60,11 @@ def job_start(
             return earlier
     _check(project=project, version=version, base_model=base_model)
     configuration = make_configuration(
-        version=version, base_model=base_model, method=method, hyperparameters=hyperparameters
+        version=version,
+        base_model=base_model,
+        method=method,
+        hyperparameters=hyperparameters,
+        objective=objective,
     )
     try:
         with transaction.atomic():
@@ -72,6 +79,7 @@ def job_start(
                 base_model=base_model,
                 provider=base_model.provider,
                 method=method,
+                objective=objective,
                 configuration=configuration,
                 configuration_hash=canonical_hash(configuration),
                 submission_key=submission_key,
@@ -112,20 +120,32 @@ def _check(*, project: Project, version: Version, base_model: BaseModel) -> None
 
 
 def make_configuration(
-    *, version: Version, base_model: BaseModel, method: str, hyperparameters: Mapping[str, Any]
+    *,
+    version: Version,
+    base_model: BaseModel,
+    method: str,
+    hyperparameters: Mapping[str, Any],
+    objective: str = Objective.SUPERVISED,
 ) -> dict[str, Any]:
-    """Everything that decides what comes out of the training, by content, not by name."""
+    """Everything that decides what comes out of the training, by content, not by name.
+
+    The objective is named where it is not the supervised one, so that a supervised training keeps the hash that it
+    has always had.
+    """
+    rows, validation_rows = _usable_rows(version, objective)
     recommended = recommend(
         method=method,
         parameters=base_model.parameters,
         context_length=base_model.context_length,
-        rows=version.train_count,
+        rows=rows,
         too_long=version.too_long,
+        objective=objective,
     )
-    values = resolve(hyperparameters, method=method, recommended=recommended)
-    if values["early_stopping_patience"] is not None and not version.validation_count:
+    values = resolve(hyperparameters, method=method, recommended=recommended, objective=objective)
+    if values["early_stopping_patience"] is not None and not validation_rows:
+        what = "validation pairs" if objective == Objective.DPO else "validation rows"
         raise JobRefusedError(
-            "Early stopping watches the validation loss, and this version has no validation rows. Switch it off, or"
+            f"Early stopping watches the validation loss, and this version has no {what}. Switch it off, or"
             " freeze a version with a validation share."
         )
     replay = None
@@ -138,7 +158,21 @@ def make_configuration(
         "replay": replay,
         "method": method,
         "hyperparameters": values,
-    }
+    } | ({"objective": str(objective)} if objective != Objective.SUPERVISED else {})
+
+
+def _usable_rows(version: Version, objective: str) -> tuple[int, int]:
+    """Rows to train and to validate on. Raises JobRefusedError where DPO has nothing to learn from."""
+    if objective != Objective.DPO:
+        return version.train_count, version.validation_count
+    pairs = pair_counts(version)
+    if not pairs.train:
+        raise JobRefusedError(
+            f"DPO learns from preference pairs, and none of the {format_number(version.train_count)} training rows of"
+            f" {version} is one: a row needs a rejected answer beside the preferred one. Import pairs, or train"
+            " supervised."
+        )
+    return pairs.train, pairs.validation
 
 
 def job_operation(job: TrainingJob) -> Operation | None:

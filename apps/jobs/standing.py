@@ -137,6 +137,7 @@ def _settings(job: TrainingJob) -> dict[str, Any]:
         "Dataset version": str(job.version),
         "Base model": str(job.base_model),
         "Method": job.get_method_display(),
+        "Objective": job.get_objective_display(),
     }
     settings.update({label(name): value for name, value in job.hyperparameters.items()})
     return settings

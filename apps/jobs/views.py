@@ -81,8 +81,10 @@ class Draft:
         values, given = self.form.values, self.form.given() if self.form.values else {}
         return [
             {"label": label(name), "value": shown(values[name]), "chosen": name in given}
-            for name in (*COMMON, *RARE)
-            if values is not None and values[name] is not None and (name in COMMON or name in given)
+            for name in self.form.setting_names
+            if values is not None
+            and values.get(name) is not None
+            and (name in (*COMMON, "beta") or name in given)
         ]
 
     def context(self) -> dict[str, Any]:
@@ -91,6 +93,7 @@ class Draft:
             "draft": self,
             "common_fields": [self.form[name] for name in COMMON],
             "rare_fields": [self.form[name] for name in RARE],
+            "objective_changed": self.request.GET.get("objective_shown", "") != self.form.objective_state,
             "data_url": reverse("datasets:index", args=_slugs(self.request)),
         }
 
@@ -133,6 +136,7 @@ def _start(request: ProjectRequest, form: JobForm) -> TrainingJob:
         base_model=data["base_model"],
         name=data["name"],
         method=data["method"],
+        objective=form.chosen_objective,
         hyperparameters=form.given(),
         by=request.user,
         submission_key=data["submission_key"],
@@ -158,7 +162,7 @@ def _initial(request: ProjectRequest) -> dict[str, Any]:
     initial |= {
         name: value
         for name, value in request.GET.items()
-        if name in JobForm.base_fields or name in RARE + COMMON
+        if name in JobForm.base_fields or name in (*RARE, *COMMON, "beta")
     }
     return initial | {"submission_key": new_submission_key()}
 

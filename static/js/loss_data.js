@@ -3,8 +3,8 @@
 (() => {
   "use strict";
 
-  const POINT = ["step", "epoch", "tokens", "seconds", "loss", "learning_rate", "grad_norm", "tokens_per_second", "token_accuracy"];
-  const EVALUATION = ["step", "epoch", "tokens", "seconds", "loss", "token_accuracy"];
+  const POINT = ["step", "epoch", "tokens", "seconds", "loss", "learning_rate", "grad_norm", "tokens_per_second", "token_accuracy", "reward_accuracy", "reward_margin"];
+  const EVALUATION = ["step", "epoch", "tokens", "seconds", "loss", "token_accuracy", "reward_accuracy", "reward_margin"];
   const AXES = ["step", "epoch", "tokens", "seconds"];
 
   const named = (rows, names) => rows.map((row) => Object.fromEntries(names.map((name, i) => [name, row[i] ?? null])));

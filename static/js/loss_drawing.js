@@ -7,11 +7,14 @@
   const { palette, shadeOverfitting, markBest } = window.ftportal.lossMarks;
   const uPlot = window.uPlot;
 
+  const shares = (value) => `${Math.round(value * 100)}\u00a0%`;
   const PANELS = [
     { metric: "learning_rate", title: "Learning rate", show: figure },
     { metric: "grad_norm", title: "Gradient norm", show: figure },
     { metric: "tokens_per_second", title: "Tokens per second", show: figure },
-    { metric: "token_accuracy", title: "Token accuracy", show: percent, ticks: (value) => `${Math.round(value * 100)}\u00a0%`, evaluated: true },
+    { metric: "token_accuracy", title: "Token accuracy", show: percent, ticks: shares, evaluated: true },
+    { metric: "reward_accuracy", title: "Reward accuracy", show: percent, ticks: shares, evaluated: true },
+    { metric: "reward_margin", title: "Reward margin", show: figure, evaluated: true },
   ];
   const AXIS_WORDS = { step: "Step", epoch: "Epoch", tokens: "Tokens", seconds: "Time" };
   const AXIS_TICKS = { step: short, epoch: short, tokens: short, seconds: span };

@@ -16,7 +16,7 @@ from apps.evaluations.models import Answer, Comparison, ComparisonState, Run
 from apps.evaluations.services.comparisons import comparison_resume
 from apps.operations.models import Operation
 from apps.operations.services import operation_run
-from apps.providers.adapters.local.packing import pack_directory
+from apps.providers.jobdirs.packing import pack_directory
 from apps.registry.inference import provider_for
 from apps.registry.services import base_model_ensure, model_version_create
 from tests.evaluations.worlds import World

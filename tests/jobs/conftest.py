@@ -17,7 +17,7 @@ from apps.operations.models import Operation
 from apps.projects.models import Project
 from apps.registry.models import BaseModel
 from apps.registry.services import base_model_ensure
-from tests.providers.tiny import colour_chats
+from tests.providers.tiny import colour_chats, colour_pairs
 
 LONG_RUN = {"epochs": 90.0, "batch_size": 4, "evaluation_steps": 20, "seed": 7}
 SHORT_RUN = {"epochs": 2.0, "batch_size": 4, "evaluation_steps": 4, "seed": 7, "learning_rate": 2e-3}
@@ -32,12 +32,23 @@ def tiny_model(tmp_path_factory) -> Path:
     return directory
 
 
-def freeze(project: Project, *, train: int = 24, validation: int = 8, name: str = "Colours") -> Version:
-    """A frozen version with its rows, as the data side makes them."""
+def freeze(
+    project: Project, *, train: int = 24, validation: int = 8, name: str = "Colours", pairs: int = 0,
+    validation_pairs: int | None = None, counted: bool = True,
+) -> Version:  # fmt: skip
+    """A frozen version with its rows, as the data side makes them; the first `pairs` of each split are preference
+    pairs, `counted` by split as since there is DPO."""
+    valid = pairs if validation_pairs is None else validation_pairs
     dataset, _ = Dataset.objects.get_or_create(project=project, name=name)
     number = dataset.versions.count() + 1
     version = Version.objects.create(dataset=dataset, number=number)
-    chats = colour_chats(train + validation)
+    chats = [
+        pair if place < pairs or train <= place < train + valid else chat
+        for place, (chat, pair) in enumerate(
+            zip(colour_chats(train + validation), colour_pairs(train + validation), strict=True)
+        )
+    ]
+    counts = {"train": min(pairs, train), "validation": min(valid, validation), "test": 0}
     examples = [
         Example(
             dataset=dataset,
@@ -66,6 +77,8 @@ def freeze(project: Project, *, train: int = 24, validation: int = 8, name: str 
         row_count=len(chats),
         train_count=train,
         validation_count=validation,
+        statistics={"preference_pairs": sum(counts.values())}
+        | ({"preference_pairs_by_split": counts} if counted else {}),
         frozen_at=timezone.now(),
     )
     version.refresh_from_db()

@@ -53,8 +53,8 @@ def test_the_answer_is_what_the_chart_reads(client_of, people, project, start):
     TrainingJob.objects.filter(pk=job.pk).update(best_step=5, total_steps=20)
     address = reverse("jobs:metrics", args=[project.workspace.slug, project.slug, job.pk])
     answer = json.loads(client_of(people.vic).get(address).content)
-    assert answer["points"][0] == [1, 0.01, 50, 0.5, 5.0, None, 1.0, None, None]
-    assert answer["evaluations"] == [[5, 0.05, 250, 2.5, 1.2, None]]
+    assert answer["points"][0] == [1, 0.01, 50, 0.5, 5.0, None, 1.0, None, None, None, None]
+    assert answer["evaluations"] == [[5, 0.05, 250, 2.5, 1.2, None, None, None]]
     assert answer["last_id"] == 5
     assert (answer["best_step"], answer["total_steps"], answer["finished"]) == (5, 20, False)
     assert (answer["downsampled"], answer["overfitting"]) == (False, None)

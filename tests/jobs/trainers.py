@@ -11,7 +11,7 @@ from django.db import connection
 
 from apps.jobs.directories import job_directory
 from apps.jobs.models import TrainingJob
-from apps.providers.adapters.local.process import find_process
+from apps.providers.jobdirs.process import find_process
 
 WAIT_SECONDS = 90.0
 

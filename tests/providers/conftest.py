@@ -16,9 +16,9 @@ import pytest
 
 from apps.providers.adapters.local.adapter import LocalProvider
 from apps.providers.adapters.local.client import InferenceClient
-from apps.providers.adapters.local.jobdir import read_events
-from apps.providers.adapters.local.packing import pack_directory
 from apps.providers.contracts import ProviderUnavailableError, TrainingEvent
+from apps.providers.jobdirs.files import read_events
+from apps.providers.jobdirs.packing import pack_directory
 from tests.providers.tiny import colour_chats, make_model, write_jsonl
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -6,8 +6,6 @@ from pathlib import Path
 import pytest
 
 from apps.providers.adapters.local.adapter import LocalProvider
-from apps.providers.adapters.local.jobdir import log_tail, read_events
-from apps.providers.adapters.local.packing import pack_directory
 from apps.providers.contracts import (
     Hyperparameters,
     InferenceProvider,
@@ -19,6 +17,8 @@ from apps.providers.contracts import (
     TrainingRequest,
     TrainingState,
 )
+from apps.providers.jobdirs.files import log_tail, read_events
+from apps.providers.jobdirs.packing import pack_directory
 from apps.providers.registry import PROVIDERS, provider_class, training_provider
 from apps.providers.remote import RemoteTrainer
 from tests.providers.conftest import Adapter, end_of

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from apps.providers.adapters.local.packing import pack_directory, unpack_model
 from apps.providers.contracts import ProviderRejectedError
+from apps.providers.jobdirs.packing import pack_directory, unpack_model
 
 
 def tar_of(*members: tuple[tarfile.TarInfo, bytes]) -> bytes:

@@ -9,8 +9,8 @@ from transformers import AutoTokenizer
 
 from apps.core.chat_tokens import ChatTokenizer
 from apps.providers.adapters.local.trainer.data import IGNORED, batches_by_length, tokenise
-from apps.providers.adapters.local.trainer.errors import TrainingFailed
 from apps.providers.adapters.local.trainer.job import Job
+from apps.providers.jobdirs.errors import TrainingFailed
 from tests.providers.conftest import job_fields
 from tests.providers.tiny import CHATML_PLAIN, chat, make_model, write_jsonl
 
@@ -108,7 +108,7 @@ def test_validation_batches_hold_every_row_once_in_order_of_length(tmp_path: Pat
         job_for(base_model),
     )
 
-    batches = batches_by_length(rows, 4)
+    batches = batches_by_length(rows.lengths, 4)
 
     flat = [index for batch in batches for index in batch]
     assert sorted(flat) == list(range(11))

@@ -39,6 +39,14 @@ def colour_chats(count: int) -> list[dict[str, Any]]:
     return rows
 
 
+def colour_pairs(count: int) -> list[dict[str, Any]]:
+    """The same chats as pairs that a tiny model can learn: one word is preferred to a sentence."""
+    return [
+        {**row, "rejected": [{"role": "assistant", "content": f"I think that it is {COLOURS[index % 8]}."}]}
+        for index, row in enumerate(colour_chats(count))
+    ]
+
+
 def write_jsonl(path: Path, rows: list[dict[str, Any]]) -> Path:
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
     return path

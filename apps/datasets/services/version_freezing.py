@@ -58,7 +58,8 @@ class _Rows:
     system_prompts: set[int] = field(default_factory=set)
     clusters: dict[int, str] = field(default_factory=dict)
     """Example -> the cluster of nearly the same questions that it is in, where the checks know it."""
-    preference_pairs: int = 0
+    pairs: bytearray = field(default_factory=bytearray)
+    """A byte a row: 1 where it is a preference pair."""
     features: Counter[str] = field(default_factory=Counter)
     sources: Counter[int | None] = field(default_factory=Counter)
     edited: int = 0
@@ -183,7 +184,7 @@ def _take(
         rows.raw_hashes += hashlib.sha256(line).digest()
         rows.characters.append(sum(len(message.get("content") or "") for message in messages))
         rows.turns.append(sum(message["role"] == "assistant" for message in messages))
-        rows.preference_pairs += rejected_of(payload) is not None
+        rows.pairs.append(rejected_of(payload) is not None)
         rows.features[features_of(payload)] += 1
         first = messages[0]
         rows.system_prompts.add(hash(first["content"]) if first["role"] in ("system", "developer") else 0)
@@ -295,7 +296,8 @@ def _statistics(rows: _Rows, result: SplitResult, why_unknown: str) -> dict[str,
         "units": result.units,
         "held_in_test": result.held,
         "strata": result.strata,
-        "preference_pairs": rows.preference_pairs,
+        "preference_pairs": rows.pairs.count(1),
+        "preference_pairs_by_split": _by_split(rows.pairs, result.splits),
         "system_prompts": len(rows.system_prompts - {0}),
     }
 

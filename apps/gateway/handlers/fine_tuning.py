@@ -30,6 +30,7 @@ from apps.registry.models import BaseModel
 
 JOBS_A_PAGE, MOST_JOBS = 20, 100
 LONGEST_SUFFIX = 64
+METHODS = ("supervised", "dpo")
 METADATA_PAIRS, METADATA_KEY, METADATA_VALUE = 16, 64, 512
 
 
@@ -38,6 +39,7 @@ class MethodBody(msgspec.Struct):
 
     type: Literal["supervised", "dpo", "reinforcement"]
     supervised: dict[str, Any] | None = None
+    dpo: dict[str, Any] | None = None
 
 
 class JobBody(msgspec.Struct):
@@ -67,6 +69,7 @@ def _create(call: Call, body: JobBody) -> dict[str, Any]:
         validation_file=(
             _file(workspace, body.validation_file, "validation_file") if body.validation_file else None
         ),
+        method=body.method.type if body.method else METHODS[0],
         hyperparameters=_hyperparameters(body),
         suffix=_suffix(body.suffix),
         seed=_seed(body.seed),
@@ -109,23 +112,19 @@ def _file(workspace: Workspace, public_id: str, param: str) -> File:
 
 
 def _hyperparameters(body: JobBody) -> dict[str, Any]:
-    method = body.method
-    if method is None or (method.type == "supervised" and method.supervised is None):
-        return read_hyperparameters(body.hyperparameters or {}, place="hyperparameters")
-    if method.type != "supervised":
+    method = body.method.type if body.method else METHODS[0]
+    if method not in METHODS:
         raise ApiError(
-            f"The method '{method.type}' is not available here; 'supervised' is.",
+            f"The method '{method}' is not available here; {' and '.join(map(repr, METHODS))} are.",
             code="unsupported_method",
             param="method.type",
         )
-    given = (method.supervised or {}).get("hyperparameters") or {}
+    block: dict[str, Any] | None = getattr(body.method, method, None)
+    place = "hyperparameters" if block is None else f"method.{method}.hyperparameters"
+    given = (body.hyperparameters if block is None else block.get("hyperparameters")) or {}
     if not isinstance(given, dict):
-        raise ApiError(
-            "Hyperparameters must be an object.",
-            code="invalid_type",
-            param="method.supervised.hyperparameters",
-        )
-    return read_hyperparameters(given, place="method.supervised.hyperparameters")
+        raise ApiError("Hyperparameters must be an object.", code="invalid_type", param=place)
+    return read_hyperparameters(given, place=place, method=method)
 
 
 def _suffix(suffix: str | None) -> str:

@@ -2,7 +2,7 @@
 
 import random
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,7 @@ from apps.artifacts.storage import blob_store
 from apps.audit.services import record
 from apps.core.errors import PortalError
 from apps.core.states import transition
+from apps.datasets.models import Version
 from apps.gateway.errors import ApiError
 from apps.gateway.hyperparameters import trainer_values
 from apps.gateway.ids import new_id
@@ -25,7 +26,8 @@ from apps.gateway.services.served_models import served_checkpoints_ensure, serve
 from apps.gateway.services.webhooks import event_announce
 from apps.jobs.hyperparameters import recommend
 from apps.jobs.models import JobState as TrainingState
-from apps.jobs.models import MetricPoint, TrainingJob
+from apps.jobs.models import MetricPoint, Objective, TrainingJob
+from apps.jobs.selectors import pair_counts
 from apps.jobs.services import job_cancel, job_pause, job_resume, job_start
 from apps.projects.models import Project
 from apps.registry.models import BaseModel
@@ -43,6 +45,7 @@ class JobRequest:
     base_model: BaseModel
     training_file: File
     validation_file: File | None
+    method: str
     hyperparameters: Mapping[str, Any]
     suffix: str
     seed: int | None
@@ -66,6 +69,7 @@ def fine_tuning_job_create(*, project: Project, asked: JobRequest, by: User) -> 
             model=asked.model,
             base_model=asked.base_model,
             intake=intake,
+            method=asked.method,
             hyperparameters=dict(asked.hyperparameters),
             suffix=asked.suffix,
             seed=random.randint(0, LARGEST_SEED) if asked.seed is None else asked.seed,
@@ -150,8 +154,8 @@ def _start_step(job: FineTuningJob) -> None:
         return
     version = intake.version
     assert version is not None
-    if version.statistics.get("preference_pairs"):
-        _refuse_file(job, "training", "It holds preference pairs, which the method supervised can't use.")
+    for which, reason in _misfits(job.method, version):
+        _refuse_file(job, which, reason)
         return
     if version.train_count < FEWEST_EXAMPLES:
         _refuse_file(
@@ -165,6 +169,7 @@ def _start_step(job: FineTuningJob) -> None:
         parameters=job.base_model.parameters,
         context_length=job.base_model.context_length,
         rows=version.train_count,
+        objective=job.method,
     )
     try:
         with transaction.atomic():
@@ -174,6 +179,7 @@ def _start_step(job: FineTuningJob) -> None:
                 base_model=job.base_model,
                 name=job.suffix or intake.training_file.name.rpartition(".")[0] or intake.training_file.name,
                 method=METHOD,
+                objective=job.method,
                 hyperparameters=trainer_values(job.hyperparameters, seed=job.seed, recommended=recommended),
                 by=job.created_by,
                 submission_key=uuid.uuid5(uuid.NAMESPACE_URL, f"ftportal:{job.public_id}"),
@@ -183,6 +189,27 @@ def _start_step(job: FineTuningJob) -> None:
         return
     transition(job, JobState.STARTED, training_job=training)
     event_note(job, "Files validated, moving job to queued state")
+
+
+def _misfits(method: str, version: Version) -> Iterator[tuple[str, str]]:
+    """Files whose examples the method can't use, and why."""
+    pairs = pair_counts(version)
+    counts = (
+        ("training", version.train_count, pairs.train),
+        ("validation", version.validation_count, pairs.validation),
+    )
+    for which, examples, in_pairs in counts:
+        if method != Objective.DPO and in_pairs:
+            yield (
+                which,
+                "It holds preference pairs, which are for the method 'dpo'; 'supervised' can't use them.",
+            )
+        elif method == Objective.DPO and in_pairs < examples:
+            yield (
+                which,
+                f"{examples - in_pairs} of its {examples} examples are no preference pairs, and the method 'dpo' learns"
+                " from pairs: every line needs 'input', 'preferred_output' and 'non_preferred_output'.",
+            )
 
 
 def _refuse_file(job: FineTuningJob, which: str, reason: str) -> None:

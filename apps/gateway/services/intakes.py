@@ -24,7 +24,7 @@ from apps.gateway.models import File, Intake, IntakeState
 from apps.projects.models import Project
 
 SEED = 42
-TAKEN = (CHAT, COMPLETION)
+TAKEN = (CHAT, COMPLETION, PREFERENCE, OPENAI_PREFERENCE)
 NAME_CHARACTERS = 60
 UNDER_WAY = (ImportState.FETCHING, ImportState.RECEIVED, ImportState.CHECKING, ImportState.COMMITTING)
 
@@ -157,11 +157,10 @@ def _import_step(record: Import, intake: Intake, *, validation: bool) -> bool:
 
 def _plain_mapping(record: Import, validation: bool) -> RowMapping:
     mapping = RowMapping.from_json(record.mapping) if record.mapping else RowMapping()
-    if mapping.preset in (PREFERENCE, OPENAI_PREFERENCE):
-        return mapping
     if mapping.preset not in TAKEN:
         raise IntakeFailedError(
-            'Expected a JSONL file in which every line is an object {"messages": […]} in chat format.',
+            'Expected a JSONL file in which every line is an object {"messages": […]} in chat format, or a preference'
+            ' pair {"input": {"messages": […]}, "preferred_output": […], "non_preferred_output": […]}.',
             validation=validation,
         )
     return replace(mapping, split="")

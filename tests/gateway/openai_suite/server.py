@@ -74,6 +74,7 @@ def seed_things() -> None:
             base_model=base,
             training_file=file,
             validation_file=None,
+            method="supervised",
             hyperparameters=dict.fromkeys(("n_epochs", "batch_size", "learning_rate_multiplier"), "auto"),
             suffix="",
             seed=42,

@@ -12,8 +12,8 @@ from typing import Literal
 from starlette.concurrency import run_in_threadpool
 
 from apps.providers.adapters.local.inference.errors import InferenceError
-from apps.providers.adapters.local.packing import CHUNK, unpack_model
 from apps.providers.contracts import ProviderError
+from apps.providers.jobdirs.packing import CHUNK, unpack_model
 
 DIGEST = re.compile(r"^[0-9a-f]{64}$")
 

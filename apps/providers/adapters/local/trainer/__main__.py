@@ -11,14 +11,14 @@ import sys
 import traceback
 from pathlib import Path
 
-from apps.providers.adapters.local.jobdir import LOCK_FILE
-from apps.providers.adapters.local.process import record_process
 from apps.providers.adapters.local.trainer.checkpoints import Checkpoints
-from apps.providers.adapters.local.trainer.errors import StopRequested, TrainingFailed
-from apps.providers.adapters.local.trainer.events import EventLog
-from apps.providers.adapters.local.trainer.failures import explain
 from apps.providers.adapters.local.trainer.job import Job, load_job
-from apps.providers.adapters.local.trainer.stopping import StopSignal
+from apps.providers.jobdirs.errors import StopRequested, TrainingFailed
+from apps.providers.jobdirs.events import EventLog
+from apps.providers.jobdirs.failures import explain
+from apps.providers.jobdirs.files import LOCK_FILE
+from apps.providers.jobdirs.process import record_process
+from apps.providers.jobdirs.stopping import StopSignal
 
 EXIT_IN_USE = 75
 

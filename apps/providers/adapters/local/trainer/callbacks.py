@@ -7,10 +7,10 @@ from typing import Any
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from apps.providers.adapters.local.trainer.checkpoints import Checkpoints, Progress
-from apps.providers.adapters.local.trainer.errors import TrainingFailed
-from apps.providers.adapters.local.trainer.events import EventLog
-from apps.providers.adapters.local.trainer.sft import PortalTrainer
-from apps.providers.adapters.local.trainer.stopping import StopSignal
+from apps.providers.adapters.local.trainer.duties import RunTrainer
+from apps.providers.jobdirs.errors import TrainingFailed
+from apps.providers.jobdirs.events import EventLog
+from apps.providers.jobdirs.stopping import StopSignal
 
 
 class Reporter(TrainerCallback):  # type: ignore[misc]
@@ -19,7 +19,7 @@ class Reporter(TrainerCallback):  # type: ignore[misc]
     def __init__(
         self,
         *,
-        trainer: PortalTrainer,
+        trainer: RunTrainer,
         events: EventLog,
         checkpoints: Checkpoints,
         progress: Progress,
@@ -89,6 +89,7 @@ class Reporter(TrainerCallback):  # type: ignore[misc]
             grad_norm=logs.get("grad_norm"),
             tokens_per_second=(tokens - self._marked_tokens) / seconds if seconds > 0 else None,
             token_accuracy=logs.get("mean_token_accuracy"),
+            **_rewards(logs, "rewards/accuracies", "rewards/margins"),
         )
         self._mark, self._marked_tokens, self._trainer.seconds_aside = now, tokens, 0.0
         if not math.isfinite(logs["loss"]):
@@ -116,6 +117,7 @@ class Reporter(TrainerCallback):  # type: ignore[misc]
             loss=loss,
             token_accuracy=metrics["eval_token_accuracy"],
             seconds=metrics["eval_seconds"],
+            **_rewards(metrics, "eval_reward_accuracy", "eval_reward_margin"),
         )
         self._validated_step = state.global_step
         progress.validation_loss = loss
@@ -143,3 +145,8 @@ class Reporter(TrainerCallback):  # type: ignore[misc]
             validation_loss=progress.validation_loss if self._validated_step == step else None,
             is_best=progress.best_step == step,
         )
+
+
+def _rewards(found: dict[str, float], accuracy: str, margin: str) -> dict[str, float]:
+    """Of preference training: how often the preferred answer has the higher reward, and by how much on average."""
+    return {"reward_accuracy": found[accuracy], "reward_margin": found[margin]} if accuracy in found else {}

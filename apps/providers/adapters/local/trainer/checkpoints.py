@@ -7,8 +7,8 @@ from pathlib import Path
 
 import msgspec
 
-from apps.providers.adapters.local.jobdir import CHECKPOINTS_DIR, RESULT_DIR
-from apps.providers.adapters.local.packing import is_model_file
+from apps.providers.jobdirs.files import CHECKPOINTS_DIR, RESULT_DIR
+from apps.providers.jobdirs.packing import is_model_file
 
 MARKER = "complete.json"
 PREFIX = "checkpoint-"

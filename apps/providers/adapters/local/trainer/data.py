@@ -1,6 +1,6 @@
 """From chat rows to token ids and labels, with an account of every row that is not used as it is."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -9,8 +9,8 @@ from typing import Any
 import msgspec
 
 from apps.core.chat_tokens import ChatTokenizer, EncodedChat
-from apps.providers.adapters.local.trainer.errors import TrainingFailed
 from apps.providers.adapters.local.trainer.job import Job
+from apps.providers.jobdirs.errors import TrainingFailed
 
 # The label that the loss leaves out, by PyTorch's convention.
 IGNORED = -100
@@ -18,33 +18,50 @@ IGNORED = -100
 
 class ChatRow(msgspec.Struct):
     messages: list[dict[str, Any]]
+    rejected: Any = None
 
 
 @dataclass
-class TokenRows:
-    """Tokenised rows. `tokens` and `trained_tokens` count what one pass over them sees, without padding."""
+class Rows:
+    """What was made of a file. `tokens` and `trained_tokens` count what one pass over it sees, without padding."""
 
-    input_ids: list[list[int]] = field(default_factory=list)
-    labels: list[list[int]] = field(default_factory=list)
     dropped: int = 0
     truncated: int = 0
     tokens: int = 0
     trained_tokens: int = 0
 
+
+@dataclass
+class TokenRows(Rows):
+    """Tokenised rows."""
+
+    input_ids: list[list[int]] = field(default_factory=list)
+    labels: list[list[int]] = field(default_factory=list)
+
     def __len__(self) -> int:
         return len(self.input_ids)
+
+    @property
+    def lengths(self) -> list[int]:
+        return [len(ids) for ids in self.input_ids]
 
 
 def read_chats(path: Path) -> Iterator[list[dict[str, Any]]]:
     """The conversations of a JSON lines file; TrainingFailed names the first line that is none."""
+    for row in read_rows(path):
+        yield row.messages
+
+
+def read_rows(path: Path) -> Iterator[ChatRow]:
+    """The rows of a JSON lines file; TrainingFailed names the first line that is no chat."""
     decoder = msgspec.json.Decoder(ChatRow)
     with path.open("rb") as stream:
         for number, line in enumerate(stream, start=1):
             if not line.strip():
                 continue
             try:
-                messages = decoder.decode(line).messages
-                if not messages or any(not isinstance(row.get("role"), str) for row in messages):
+                row = decoder.decode(line)
+                if not row.messages or any(not isinstance(one.get("role"), str) for one in row.messages):
                     raise msgspec.ValidationError(
                         "every message needs a role, and there must be at least one"
                     )
@@ -52,7 +69,7 @@ def read_chats(path: Path) -> Iterator[list[dict[str, Any]]]:
                 raise TrainingFailed(
                     "bad_row", f"Line {number} of {path.name} is not a chat: {error}."
                 ) from error
-            yield messages
+            yield row
 
 
 def tokenise(path: Path, tokenizer: ChatTokenizer, job: Job) -> TokenRows:
@@ -70,14 +87,20 @@ def tokenise(path: Path, tokenizer: ChatTokenizer, job: Job) -> TokenRows:
             _add(rows, chat, job.max_length)
         else:
             _add(rows, chat, len(chat.ids))
-    if too_long:
-        longest, number = max(too_long)
-        raise TrainingFailed(
-            "too_long",
-            f"{len(too_long)} rows of {path.name} are longer than the maximum of {job.max_length} tokens; the longest "
-            f"is row {number} with {longest} tokens. Raise the maximum length, or choose to drop or truncate them.",
-        )
+    refuse_long(path.name, too_long, job.max_length)
     return rows
+
+
+def refuse_long(name: str, too_long: Sequence[tuple[int, int]], limit: int) -> None:
+    """TrainingFailed when there are rows (length, number) over the limit."""
+    if not too_long:
+        return
+    longest, number = max(too_long)
+    raise TrainingFailed(
+        "too_long",
+        f"{len(too_long)} rows of {name} are longer than the maximum of {limit} tokens; the longest is row {number} "
+        f"with {longest} tokens. Raise the maximum length, or choose to drop or truncate them.",
+    )
 
 
 def _add(rows: TokenRows, chat: EncodedChat, length: int) -> None:
@@ -98,9 +121,9 @@ def _add(rows: TokenRows, chat: EncodedChat, length: int) -> None:
     rows.trained_tokens += trained
 
 
-def batches_by_length(rows: TokenRows, size: int) -> list[list[int]]:
+def batches_by_length(lengths: Sequence[int], size: int) -> list[list[int]]:
     """Row numbers in batches of similar length, so that little is padding. For validation, where order is
     free."""
-    order = sorted(range(len(rows)), key=lambda index: len(rows.input_ids[index]))
+    order = sorted(range(len(lengths)), key=lambda index: lengths[index])
     edges = [*range(0, len(order), size), len(order)]
     return [order[start:end] for start, end in pairwise(edges)]

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from apps.providers.adapters.local.trainer.errors import TrainingFailed
+from apps.providers.jobdirs.errors import TrainingFailed
 
 JOB_FILE = "job.json"
 
@@ -51,6 +51,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     early_stopping_patience: Positive | None
     seed: Annotated[int, Meta(ge=0, lt=2**32)]
     resume: bool
+    objective: Literal["supervised", "dpo"] = "supervised"
+    beta: Annotated[float, Meta(gt=0, le=2)] | None = None
 
 
 def load_job(job_dir: Path) -> Job:
@@ -64,6 +66,8 @@ def load_job(job_dir: Path) -> Job:
         raise TrainingFailed("bad_job", f"The job file {path} is not valid: {error}.") from error
     if job.method == "lora" and job.lora is None:
         raise TrainingFailed("bad_job", "The job asks for LoRA but carries no LoRA settings.")
+    if job.objective == "dpo" and job.beta is None:
+        raise TrainingFailed("bad_job", "The job asks for DPO but carries no beta.")
     if job.lora is not None and not job.lora.target_modules:
         raise TrainingFailed("bad_job", "The LoRA settings name no module to adapt.")
     if job.early_stopping_patience is not None and job.validation_file is None:

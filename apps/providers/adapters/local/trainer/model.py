@@ -12,8 +12,8 @@ from peft import LoraConfig
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
 from apps.core.chat_tokens import AnswersUnknownError, ChatTokenizer
-from apps.providers.adapters.local.trainer.errors import TrainingFailed
 from apps.providers.adapters.local.trainer.job import Job
+from apps.providers.jobdirs.errors import TrainingFailed
 
 PACKAGES = ("torch", "transformers", "trl", "peft", "accelerate", "tokenizers", "safetensors")
 # Above this size activations of long rows no longer fit beside the weights on common accelerators.

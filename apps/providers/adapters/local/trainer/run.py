@@ -10,8 +10,8 @@ from transformers.utils import logging as transformers_logging
 from apps.providers.adapters.local.trainer.callbacks import Reporter
 from apps.providers.adapters.local.trainer.checkpoints import Checkpoints, Progress
 from apps.providers.adapters.local.trainer.data import TokenRows, tokenise
-from apps.providers.adapters.local.trainer.errors import StopRequested, TrainingFailed
-from apps.providers.adapters.local.trainer.events import EventLog
+from apps.providers.adapters.local.trainer.dpo import PreferenceTrainer, as_pair_dataset, preference_arguments
+from apps.providers.adapters.local.trainer.duties import RunTrainer, common_arguments
 from apps.providers.adapters.local.trainer.job import Job
 from apps.providers.adapters.local.trainer.model import (
     check_directory,
@@ -22,8 +22,13 @@ from apps.providers.adapters.local.trainer.model import (
     load_tokenizer,
     lora_config,
 )
-from apps.providers.adapters.local.trainer.sft import PortalTrainer, as_dataset, training_arguments
-from apps.providers.adapters.local.trainer.stopping import StopSignal
+from apps.providers.adapters.local.trainer.pairs import PairRows, tokenise_pairs
+from apps.providers.adapters.local.trainer.sft import SupervisedTrainer, as_dataset, supervised_arguments
+from apps.providers.jobdirs.errors import StopRequested, TrainingFailed
+from apps.providers.jobdirs.events import EventLog
+from apps.providers.jobdirs.stopping import StopSignal
+
+AnyRows = TokenRows | PairRows
 
 AUTOMATIC_EVALUATIONS = 10
 # Validation keeps no gradients, so it fits more rows at once than training.
@@ -65,21 +70,22 @@ class Run:
         else:
             self._publish(reporter)
 
-    def _rows(self, chats: Any) -> tuple[TokenRows, TokenRows | None]:
+    def _rows(self, chats: Any) -> tuple[AnyRows, AnyRows | None]:
         job = self._job
-        train = tokenise(self._job_dir / job.train_file, chats, job)
-        check_rows(job.train_file, train, job.max_length)
-        if job.validation_file is None:
-            return train, None
-        validation = tokenise(self._job_dir / job.validation_file, chats, job)
-        check_rows(job.validation_file, validation, job.max_length)
-        return train, validation
+        train = self._tokenise(job.train_file, chats)
+        return train, None if job.validation_file is None else self._tokenise(job.validation_file, chats)
+
+    def _tokenise(self, name: str, chats: Any) -> AnyRows:
+        read = tokenise_pairs if self._job.objective == "dpo" else tokenise
+        rows: AnyRows = read(self._job_dir / name, chats, self._job)
+        check_rows(name, rows, self._job.max_length)
+        return rows
 
     def _build(
-        self, model: Any, tokenizer: Any, train: TokenRows, validation: TokenRows | None, hardware: Any
-    ) -> PortalTrainer:
+        self, model: Any, tokenizer: Any, train: AnyRows, validation: AnyRows | None, hardware: Any
+    ) -> RunTrainer:
         job = self._job
-        arguments = training_arguments(
+        common = common_arguments(
             job,
             directory=str(self._checkpoints.directory),
             hardware=hardware,
@@ -87,19 +93,31 @@ class Run:
             interval=job.evaluation_steps or max(1, math.ceil(self._steps / AUTOMATIC_EVALUATIONS)),
             validates=validation is not None,
         )
+        options = {
+            "model": model,
+            "processing_class": tokenizer,
+            "peft_config": lora_config(job),
+            "validation_rows": validation,
+            "validation_batch": max(job.batch_size, VALIDATION_BATCH),
+            "checkpoints": self._checkpoints,
+            "progress": self._progress,
+            "stop": self._stop,
+        }
         try:
-            return PortalTrainer(
-                model=model,
-                args=arguments,
+            if isinstance(train, PairRows):
+                return PreferenceTrainer(
+                    args=preference_arguments(job, **common),
+                    rows=train,
+                    tell=lambda text: self._events.emit("message", level="info", text=text),
+                    train_dataset=as_pair_dataset(train),
+                    eval_dataset=as_pair_dataset(validation) if isinstance(validation, PairRows) else None,
+                    **options,
+                )
+            return SupervisedTrainer(
+                args=supervised_arguments(**common),
                 train_dataset=as_dataset(train),
-                eval_dataset=as_dataset(validation) if validation is not None else None,
-                processing_class=tokenizer,
-                peft_config=lora_config(job),
-                validation_rows=validation,
-                validation_batch=max(job.batch_size, VALIDATION_BATCH),
-                checkpoints=self._checkpoints,
-                progress=self._progress,
-                stop=self._stop,
+                eval_dataset=as_dataset(validation) if isinstance(validation, TokenRows) else None,
+                **options,
             )
         except ValueError as error:
             if "arget modules" in str(error) or "lm_head" in str(error):
@@ -108,7 +126,7 @@ class Run:
                 ) from error
             raise
 
-    def _report(self, trainer: PortalTrainer, *, validates: bool) -> Reporter:
+    def _report(self, trainer: RunTrainer, *, validates: bool) -> Reporter:
         reporter = Reporter(
             trainer=trainer,
             events=self._events,
@@ -121,8 +139,9 @@ class Run:
         trainer.use_only(reporter)
         return reporter
 
-    def _plan(self, trainer: PortalTrainer, train: TokenRows, validation: TokenRows | None) -> dict[str, Any]:
+    def _plan(self, trainer: RunTrainer, train: AnyRows, validation: AnyRows | None) -> dict[str, Any]:
         """What the run will do. Tokens are those of one pass over the training rows."""
+        unpaired = {"unpaired_rows": train.unpaired} if isinstance(train, PairRows) else {}
         parameters = [(item.numel(), item.requires_grad) for item in trainer.model.parameters()]
         return {
             "examples": len(train),
@@ -139,9 +158,10 @@ class Run:
             "validation_dropped_rows": validation.dropped if validation is not None else 0,
             "validation_truncated_rows": validation.truncated if validation is not None else 0,
             "resumed_from_step": self._resumed_step,
+            **unpaired,
         }
 
-    def _train(self, trainer: PortalTrainer, reporter: Reporter) -> None:
+    def _train(self, trainer: RunTrainer, reporter: Reporter) -> None:
         self._events.emit("phase", phase="training")
         self._stop.immediate = False
         if self._is_trained():
@@ -157,7 +177,7 @@ class Run:
         gave_up = patience is not None and self._progress.without_improvement >= patience
         return self._resumed_step is not None and (self._resumed_step >= self._steps or gave_up)
 
-    def _save_and_stop(self, trainer: PortalTrainer, reporter: Reporter) -> None:
+    def _save_and_stop(self, trainer: RunTrainer, reporter: Reporter) -> None:
         step = trainer.state.global_step
         if step and not self._checkpoints.is_complete(step):
             trainer.save_now()
@@ -182,10 +202,16 @@ class Run:
         self._events.emit("phase", phase="finished")
 
 
-def check_rows(name: str, rows: TokenRows, max_length: int) -> None:
+def check_rows(name: str, rows: AnyRows, max_length: int) -> None:
     """TrainingFailed when a file leaves nothing to work with."""
     if len(rows):
         return
+    if isinstance(rows, PairRows) and (rows.dropped or rows.unpaired):
+        raise TrainingFailed(
+            "no_pairs",
+            f"No row of {name} is a preference pair to learn from: {rows.unpaired} have no rejected answer, and "
+            f"{rows.dropped} are longer than {max_length} tokens, or their two answers are the same.",
+        )
     if rows.dropped:
         raise TrainingFailed(
             "no_trainable_token",

@@ -7,7 +7,7 @@ from types import FrameType
 
 import psutil
 
-from apps.providers.adapters.local.trainer.errors import StopRequested
+from apps.providers.jobdirs.errors import StopRequested
 
 POLL_SECONDS = 1.0
 # A run that can't save within this time after its supervisor vanished is holding the machine for nobody.

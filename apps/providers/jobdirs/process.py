@@ -10,16 +10,15 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import psutil
 
-from apps.providers.adapters.local.jobdir import EVENTS_FILE, EXIT_FILE, LOG_FILE, PROCESS_FILE
 from apps.providers.contracts import ProviderRejectedError, ProviderUnavailableError
+from apps.providers.jobdirs.files import EVENTS_FILE, EXIT_FILE, LOG_FILE, PROCESS_FILE
 
-TRAINER_MODULE = "apps.providers.adapters.local.trainer"
-SOURCE_ROOT = Path(__file__).resolve().parents[4]
+SOURCE_ROOT = Path(__file__).resolve().parents[3]
 # What the trainer runs under unless the environment says otherwise.
 DEFAULTS = {
     "PYTHONUNBUFFERED": "1",
@@ -33,14 +32,17 @@ DEFAULTS = {
 def start(
     job_dir: Path,
     *,
+    module: str,
+    arguments: Sequence[str] = (),
     python: str = sys.executable,
     supervisor_pid: int | None = None,
     environment: Mapping[str, str] | None = None,
 ) -> int:
-    """Start the trainer on a job directory and return its process id.
+    """Start the trainer, the program `module` of ours, on a job directory and return its process id.
 
-    With `supervisor_pid` the trainer saves and ends when that process disappears. `environment` is added to
-    this process's own. ProviderRejectedError with code "already_running" if a trainer works there already.
+    It is called with the directory and `arguments`. With `supervisor_pid` it saves and ends when that process
+    disappears. `environment` is added to this process's own. ProviderRejectedError with code "already_running" if
+    a trainer works there already.
     """
     if is_running(job_dir):
         raise ProviderRejectedError("A trainer is already running for this job.", code="already_running")
@@ -53,7 +55,7 @@ def start(
     with (job_dir / LOG_FILE).open("ab") as log:
         try:
             child = subprocess.Popen(
-                [python, "-m", TRAINER_MODULE, str(job_dir.resolve())],
+                [python, "-m", module, str(job_dir.resolve()), *arguments],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from apps.providers.adapters.local.jobdir import EVENTS_FILE
+from apps.providers.jobdirs.files import EVENTS_FILE
 
 
 class EventLog:

@@ -3,7 +3,7 @@
 import errno
 
 from apps.core.errors import PortalError
-from apps.providers.adapters.local.trainer.errors import TrainingFailed
+from apps.providers.jobdirs.errors import TrainingFailed
 
 OUT_OF_MEMORY = (
     "Training ran out of memory. Use a smaller batch size (with more gradient accumulation it learns the same), a "
