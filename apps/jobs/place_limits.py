@@ -99,14 +99,20 @@ def losses_in(data_format: str, counts: Mapping[str, int]) -> Losses | None:
     if data_format in OPENAI_FORMATS:
         return Losses(0, _held(counts, (PAIR, OTHER)))
     if data_format in OPENAI_PAIR_FORMATS:
-        pairs = {joined: rows for joined, rows in counts.items() if PAIR in joined.split(",")}
-        return Losses(sum(counts.values()) - sum(pairs.values()), _held(pairs, (OTHER,)))
+        return _of_pairs(counts, (OTHER,))
     return None
 
 
-def losses_here(counts: Mapping[str, int]) -> Losses:
-    """This installation's trainer reads the messages of a row and nothing beside them."""
+def losses_here(counts: Mapping[str, int], objective: str) -> Losses:
+    """This installation's trainer reads the messages of a row and, for DPO, its rejected answer; nothing beside."""
+    if objective == DPO:
+        return _of_pairs(counts, (TOOLS, WEIGHTS, OTHER))
     return Losses(0, _held(counts, (TOOLS, WEIGHTS, PAIR, OTHER)))
+
+
+def _of_pairs(counts: Mapping[str, int], dropped: tuple[str, ...]) -> Losses:
+    pairs = {joined: rows for joined, rows in counts.items() if PAIR in joined.split(",")}
+    return Losses(sum(counts.values()) - sum(pairs.values()), _held(pairs, dropped))
 
 
 def _held(counts: Mapping[str, int], features: tuple[str, ...]) -> dict[str, int]:

@@ -26,7 +26,7 @@ from apps.jobs.place_limits import (
     losses_in,
     losses_in_words,
 )
-from apps.jobs.selectors import JOBS_FOR_RATE, hardware_of
+from apps.jobs.selectors import JOBS_FOR_RATE, hardware_of, pair_counts
 from apps.providers.catalogue import provider_label
 from apps.providers.contracts import Objective
 from apps.providers.lifetimes import LifeLeft, life_of
@@ -136,8 +136,6 @@ class _Finding:
             self.base_models[base_model.connection_id].append(base_model)
 
     def own(self) -> Iterator[Place]:
-        if self.objective == DPO:
-            return
         for base_model in self.base_models[None]:
             rate = self.rates.get(base_model.pk)
             yield Place(
@@ -149,7 +147,7 @@ class _Finding:
                 base_model=base_model,
                 epochs=self.epochs,
                 limits=length_limits_here(base_model.context_length, self.data),
-                losses=losses_in_words(losses_here(self.features)),
+                losses=losses_in_words(losses_here(self.features, self.objective)),
                 note="",
                 price=None,
                 price_is_old=False,
@@ -255,10 +253,10 @@ def data_size(version: Version, objective: str) -> DataSize:
     lengths = told.get("lengths") or {}
     characters = (lengths.get("characters") or {}).get("sum")
     share = version.train_count / version.row_count if version.row_count else 0
-    pairs = _pairs(version, Split.TRAIN) if objective == DPO else version.train_count
+    pairs = pair_counts(version) if objective == DPO else None
     return DataSize(
-        rows=pairs,
-        validation_rows=_pairs(version, Split.VALIDATION) if objective == DPO else version.validation_count,
+        rows=pairs.train if pairs else version.train_count,
+        validation_rows=pairs.validation if pairs else version.validation_count,
         tokens=total.get("train") if objective != DPO else None,
         longest=(lengths.get("tokens") or {}).get("maximum"),
         bytes=round(characters * share) + BYTES_AROUND_A_ROW * version.train_count
@@ -277,14 +275,6 @@ def _counting_over(version: Version) -> "Any":
         return rows.filter(token_count__gt=most).count()
 
     return over
-
-
-def _pairs(version: Version, split: str) -> int:
-    if not has_pairs(version):
-        return 0
-    return VersionRow.objects.filter(
-        version=version, split=split, example__payload__has_key="rejected"
-    ).count()
 
 
 def has_pairs(version: Version) -> bool:

@@ -84,7 +84,11 @@ def test_losses_are_counted_by_format():
         ],
     }
     assert losses_in("something else", counts) is None
-    assert losses_in_words(losses_here({"": 5, "tools": 3})) == ["a list of tools: 3 rows"]
+    assert losses_in_words(losses_here({"": 5, "tools": 3}, "supervised")) == ["a list of tools: 3 rows"]
+    assert losses_in_words(losses_here(counts, "dpo")) == [
+        "11 rows left out",
+        "answers that are not to be trained on (weight 0): 4 rows",
+    ]
 
 
 def frozen(project, *, pairs=0, **statistics) -> Version:
@@ -188,10 +192,10 @@ def test_tokens_that_nobody_counted_make_the_cost_unknown(project, sketch_connec
     assert large.cost is None
 
 
-def test_pairs_are_compared_on_their_own(project, sketch_connection):
+def test_pairs_are_compared_on_their_own(project, sketch_connection, workspace):
+    BaseModel.objects.create(workspace=workspace, reference="acme/tiny", name="tiny")
     places, found = found_for(frozen(project, pairs=3), objective="dpo")
-    assert "draw-small" not in places
-    assert "draw-large" in places
+    assert list(places) == ["acme/tiny", "draw-large"]
     assert found.tokens is None, "the rejected answers were not counted"
 
 
