@@ -9,6 +9,7 @@ from django.db.models import QuerySet
 from apps.datasets.models import Version
 from apps.jobs.forms import VersionChoice
 from apps.jobs.models import Objective
+from apps.providers.contracts import Objective as ObjectiveName
 
 USUAL_EPOCHS = 3.0
 OBJECTIVES = [(Objective.SUPERVISED, "Supervised"), (Objective.DPO, "DPO, on its pairs")]
@@ -19,7 +20,7 @@ class Wanted:
     """What to compare for."""
 
     version: Version
-    objective: str
+    objective: ObjectiveName
     epochs: float
     search: str
 
@@ -51,7 +52,7 @@ class PlaceForm(forms.Form):
         kept = self.cleaned_data
         return Wanted(
             version=kept.get("version") or self.newest,
-            objective=kept.get("objective") or Objective.SUPERVISED.value,
+            objective="dpo" if kept.get("objective") == Objective.DPO else "supervised",
             epochs=kept.get("epochs") or USUAL_EPOCHS,
             search=kept.get("q") or "",
         )

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from apps.core.formatting import format_bytes, format_number
-from apps.datasets.provider_formats import FEATURES, OTHER, PAIR, PROVIDER_FORMATS, TOOLS, Losses
+from apps.datasets.provider_formats import FEATURES, OTHER, PAIR, PROVIDER_FORMATS, TOOLS, WEIGHTS, Losses
 from apps.providers.remote import Support
 
 SUPERVISED, DPO = "supervised", "dpo"
@@ -99,17 +99,20 @@ def losses_in(data_format: str, counts: Mapping[str, int]) -> Losses | None:
     if data_format == CHAT:
         return Losses(0, _held(counts, (PAIR, OTHER)))
     if data_format == PREFERENCE:
-        pairs = {joined: rows for joined, rows in counts.items() if PAIR in joined.split(",")}
-        return Losses(sum(counts.values()) - sum(pairs.values()), _held(pairs, (OTHER,)))
+        return _of_pairs(counts, (OTHER,))
     return None
 
 
 def losses_here(counts: Mapping[str, int], objective: str) -> Losses:
-    """This installation's trainer reads the messages of a row, for DPO the rejected answer, and nothing beside them."""
+    """This installation's trainer reads the messages of a row and, for DPO, its rejected answer; nothing beside."""
     if objective == DPO:
-        pairs = {joined: rows for joined, rows in counts.items() if PAIR in joined.split(",")}
-        return Losses(sum(counts.values()) - sum(pairs.values()), _held(pairs, (TOOLS, OTHER)))
+        return _of_pairs(counts, (TOOLS, WEIGHTS, OTHER))
     return Losses(0, _held(counts, (TOOLS, PAIR, OTHER)))
+
+
+def _of_pairs(counts: Mapping[str, int], dropped: tuple[str, ...]) -> Losses:
+    pairs = {joined: rows for joined, rows in counts.items() if PAIR in joined.split(",")}
+    return Losses(sum(counts.values()) - sum(pairs.values()), _held(pairs, dropped))
 
 
 def _held(counts: Mapping[str, int], features: tuple[str, ...]) -> dict[str, int]:

@@ -28,11 +28,12 @@ from apps.jobs.place_limits import (
 )
 from apps.jobs.selectors import JOBS_FOR_RATE, hardware_of, pair_counts
 from apps.providers.catalogue import provider_label
+from apps.providers.contracts import Objective
 from apps.providers.lifetimes import LifeLeft, life_of
 from apps.providers.matching import hosts_of
 from apps.providers.models import Connection
 from apps.providers.offered import offered_models
-from apps.providers.opening import adapter_for
+from apps.providers.opening import adapter_for, support_over
 from apps.providers.prices import TRAINING, FoundPrice, PriceBook, cost_text
 from apps.providers.remote import Support
 from apps.providers.selectors import connections_of, price_book
@@ -68,6 +69,7 @@ class Place:
     losses: Sequence[str] | None
     note: str
     price: FoundPrice | None
+    price_is_old: bool
     cost: Decimal | None
     seconds: float | None
     rate: Rate | None
@@ -99,7 +101,7 @@ class Places:
     """Training tokens of one pass, as the version's own tokenizer counted them."""
 
 
-def places_for(version: Version, *, objective: str, epochs: float, today: date) -> Places:
+def places_for(version: Version, *, objective: Objective, epochs: float, today: date) -> Places:
     """Every place with its limits, cost, time and losses. Nothing is asked of a provider."""
     workspace = version.dataset.project.workspace
     finding = _Finding(version=version, workspace=workspace, objective=objective, epochs=epochs, today=today)
@@ -118,7 +120,7 @@ class _Finding:
     """What all lines share, read once."""
 
     def __init__(
-        self, *, version: Version, workspace: Workspace, objective: str, epochs: float, today: date
+        self, *, version: Version, workspace: Workspace, objective: Objective, epochs: float, today: date
     ) -> None:
         self.objective, self.epochs, self.today = objective, epochs, today
         self.workspace = workspace
@@ -151,6 +153,7 @@ class _Finding:
                 losses=losses_in_words(losses_here(self.features, self.objective)),
                 note="",
                 price=None,
+                price_is_old=False,
                 cost=None,
                 seconds=self._seconds(rate, self.epochs),
                 rate=rate,
@@ -158,7 +161,7 @@ class _Finding:
             )
 
     def over(self, connection: Connection) -> Iterator[Place]:
-        adapter = adapter_for(connection)
+        adapter_for(connection)  # what is wrong with it is said even where it offers nothing
         taken = {base_model.reference: base_model for base_model in self.base_models[connection.pk]}
         listed = {
             model.id: model
@@ -166,7 +169,7 @@ class _Finding:
             if model.trainable and (model.objectives is None or self.objective in model.objectives)
         }
         for reference in dict.fromkeys([*taken, *listed]):
-            support: Support | None = adapter.support(reference, self.objective)
+            support = support_over(connection, reference, self.objective)
             if support is None:
                 continue
             listing = listed.get(reference)
@@ -215,6 +218,7 @@ class _Finding:
             losses=losses_in_words(losses) if losses is not None else None,
             note=support.note,
             price=price,
+            price_is_old=price is not None and price.is_old(self.today),
             cost=price.cost(tokens) if price is not None and tokens is not None else None,
             seconds=self._seconds(rate, epochs),
             rate=rate,

@@ -16,8 +16,8 @@ class Listed:
 CATALOGUE: tuple[Listed, ...] = (
     Listed(
         "openai",
-        "OpenAI protocol",
-        "OpenAI itself, and every server that speaks its protocol: Azure, Nebius, LocalAI, another ftportal.",
+        "OpenAI and compatible",
+        "OpenAI itself, and every server with its fine-tuning API: Azure, Nebius, LocalAI, another ftportal.",
     ),
     Listed("together", "Together AI", "Open-weight models, tuned and served by Together."),
     Listed("fireworks", "Fireworks AI", "Open-weight models, tuned and served by Fireworks."),
@@ -28,7 +28,9 @@ CATALOGUE: tuple[Listed, ...] = (
         "Nova, Llama and Claude as far as your region offers them, with data in S3.",
     ),
     Listed(
-        "huggingface", "Hugging Face", "Inference Endpoints and text-generation servers: asked, not trained."
+        "huggingface",
+        "Hugging Face endpoint",
+        "Inference Endpoints and text-generation servers: asked, not trained.",
     ),
 )
 _BY_NAME = {each.name: each for each in CATALOGUE}

@@ -88,6 +88,8 @@ def _field(setting: Setting, kept: bool) -> forms.Field:
         widget = forms.PasswordInput(render_value=False, attrs={"autocomplete": "new-password"})
     elif setting.is_url:
         widget = forms.TextInput(attrs={"inputmode": "url", "spellcheck": "false", "autocomplete": "off"})
+    elif setting.is_text:
+        widget = forms.Textarea(attrs={"rows": 4, "spellcheck": "false", "autocomplete": "off"})
     else:
         widget = forms.TextInput(attrs={"spellcheck": "false", "autocomplete": "off"})
     return forms.CharField(
@@ -125,7 +127,7 @@ class PriceForm(forms.Form):
     currency = forms.RegexField(regex=r"^[A-Za-z]{3}$", label="Currency", initial="USD", max_length=3)
     as_of = forms.DateField(label="As of", widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d"))
     source = forms.CharField(
-        label="Where it stands",
+        label="Source",
         max_length=300,
         required=False,
         help_text="The page or the contract, so that somebody can look again.",

@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-OBJECTIVES = ("supervised", "dpo")
+from apps.providers.contracts import Objective
+
+OBJECTIVES: tuple[Objective, ...] = ("supervised", "dpo")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,6 +23,15 @@ class OfferedModel:
     tuned: bool
     trainable: bool
     served: bool
+
+    @property
+    def training_text(self) -> str:
+        """Towards what it can be trained, in words."""
+        if not self.trainable:
+            return "no"
+        if self.objectives is None:
+            return "yes"
+        return ", ".join("DPO" if each == "dpo" else each for each in self.objectives) or "no"
 
 
 def offered_models(offered: Mapping[str, Any]) -> list[OfferedModel]:

@@ -8,8 +8,10 @@ from typing import Any
 from django.conf import settings
 
 from apps.core.errors import ConflictError
+from apps.providers.contracts import Objective
 from apps.providers.models import Connection
 from apps.providers.registry import provider_class
+from apps.providers.remote import Support
 
 KEPT_OPEN = 64
 """Adapters that a process keeps, the least recently used ones are let go first."""
@@ -54,6 +56,16 @@ def adapter_options(connection: Connection) -> dict[str, Any]:
 def _options(provider: str, values: dict[str, Any]) -> dict[str, Any]:
     defaults = {setting.name: setting.default for setting in provider_class(provider).settings}
     return {"settings": defaults | values, "allow_private": settings.FTPORTAL_ALLOW_PRIVATE_URLS}
+
+
+def support_over(connection: Connection, model: str, objective: Objective) -> Support | None:
+    """How the connection's provider trains the model; None if it can't, or only answers. Asks nothing of it.
+
+    Raises what `adapter_for` raises.
+    """
+    support = getattr(adapter_for(connection), "support", None)
+    found: Support | None = support(model, objective) if support is not None else None
+    return found
 
 
 def _kept(connection: Connection) -> Any:

@@ -1,12 +1,15 @@
-"""What the page of a connection shows of its models."""
+"""What the pages of connections and prices show, line by line."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
+from itertools import groupby
 
+from apps.providers.catalogue import provider_label
 from apps.providers.lifetimes import LifeLeft
 from apps.providers.models import Connection
 from apps.providers.offered import OfferedModel, offered_models
+from apps.providers.prices import KINDS, FoundPrice, shipped_prices
 from apps.providers.selectors import life_of_offered
 
 SHOWN = 100
@@ -61,3 +64,36 @@ def model_lines(connection: Connection, *, today: date, search: str, only: str) 
         search=search,
         filters=[(key, labels[key], sum(map(test, every))) for key, test in tests.items()],
     )
+
+
+@dataclass(frozen=True)
+class ShippedLine:
+    """The shipped prices of one model, in the order of `KINDS`."""
+
+    provider: str
+    host: str
+    pattern: str
+    as_of: date
+    source: str
+    prices: Sequence[FoundPrice | None]
+
+
+def shipped_lines() -> list[ShippedLine]:
+    """A line for every model of the list that ships, as it stands there."""
+    lines = []
+    for (provider, host, pattern), group in groupby(
+        shipped_prices(), key=lambda each: (each.provider, each.host, each.price.pattern)
+    ):
+        prices = {each.price.kind: each.price for each in group}
+        first = next(iter(prices.values()))
+        lines.append(
+            ShippedLine(
+                provider=provider_label(provider),
+                host=host,
+                pattern=pattern,
+                as_of=first.as_of,
+                source=first.source,
+                prices=[prices.get(kind) for kind in KINDS],
+            )
+        )
+    return lines

@@ -42,6 +42,8 @@ class Setting:
     default: str = ""
     choices: tuple[str, ...] = ()
     is_url: bool = False
+    is_text: bool = False
+    """Of several lines, such as a certificate."""
 
 
 @dataclass(frozen=True, kw_only=True)

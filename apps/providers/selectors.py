@@ -66,6 +66,14 @@ class ConnectionStanding:
     def needs_help(self) -> bool:
         return self.tone == FAILED
 
+    @property
+    def was_listed(self) -> bool:
+        """Whether the provider was asked with success at least once."""
+        connection = self.connection
+        return bool(connection.offered) or bool(
+            connection.reachable and connection.authenticated is not False
+        )
+
     @cached_property
     def models(self) -> list[OfferedModel]:
         return offered_models(self.connection.offered)

@@ -16,8 +16,8 @@ from apps.providers.catalogue import connectable, provider_label
 from apps.providers.connection_settings import SettingError
 from apps.providers.forms import WHAT_LABELS, ConnectionForm, PriceForm, what_of
 from apps.providers.models import Connection, Price
-from apps.providers.pages import ModelLines, model_lines
-from apps.providers.prices import price_text, shipped_prices
+from apps.providers.pages import ModelLines, model_lines, shipped_lines
+from apps.providers.prices import price_text
 from apps.providers.selectors import (
     connection_standing,
     connection_standings,
@@ -177,14 +177,7 @@ def prices(request: WorkspaceRequest) -> HttpResponse:
             }
             for each in own
         ],
-        "shipped": [
-            {
-                "listed": each,
-                "provider": provider_label(each.provider),
-                "what": WHAT_LABELS[what_of(each.price.kind, each.price.objective)],
-            }
-            for each in shipped_prices()
-        ],
+        "shipped": shipped_lines(),
         "tabs": _tabs(request, "prices"),
         "breadcrumbs": _crumbs(request, "Prices"),
     }

@@ -13,7 +13,7 @@ from apps.core.errors import PortalError
 from apps.projects.models import Project
 from apps.providers.models import Connection
 from apps.providers.offered import OBJECTIVES, OfferedModel, offered_model
-from apps.providers.opening import adapter_for
+from apps.providers.opening import support_over
 from apps.registry.model_directory import read_model_facts
 from apps.registry.models import BaseModel, ModelVersion, Variant
 
@@ -110,8 +110,7 @@ def remote_base_model_ensure(*, connection: Connection, reference: str, actor: U
 def _is_trained(connection: Connection, reference: str) -> bool:
     if not reference:
         return False
-    adapter = adapter_for(connection)
-    return any(adapter.support(reference, objective) is not None for objective in OBJECTIVES)
+    return any(support_over(connection, reference, objective) is not None for objective in OBJECTIVES)
 
 
 def _listed_facts(reference: str, listed: OfferedModel | None) -> dict[str, Any]:

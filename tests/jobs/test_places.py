@@ -8,15 +8,17 @@ import pytest
 from django.urls import reverse
 from django.utils import timezone
 
+from apps.core.errors import ConflictError
 from apps.datasets.models import Dataset, Example, Split, Version, VersionRow, VersionState
 from apps.jobs.models import JobState, Method, TrainingJob
 from apps.jobs.place_limits import DataSize, limits_of, losses_here, losses_in, losses_in_words
 from apps.jobs.places import data_size, places_for
 from apps.providers.models import Connection
+from apps.providers.registry import PROVIDERS
 from apps.providers.remote import Support
-from apps.providers.services import price_set
+from apps.providers.services import connection_check, connection_create, connection_remove, price_set
 from apps.registry.models import BaseModel
-from apps.registry.services import remote_base_model_ensure
+from apps.registry.services import NotOfferedError, remote_base_model_ensure
 
 pytestmark = pytest.mark.django_db
 TODAY = date(2026, 11, 22)
@@ -84,9 +86,9 @@ def test_losses_are_counted_by_format():
     }
     assert losses_in("something else", counts) is None
     assert losses_in_words(losses_here({"": 5, "tools": 3}, "supervised")) == ["a list of tools: 3 rows"]
-    assert losses_in_words(losses_here({"": 5, "pair,tools": 3}, "dpo")) == [
-        "5 rows left out",
-        "a list of tools: 3 rows",
+    assert losses_in_words(losses_here(counts, "dpo")) == [
+        "11 rows left out",
+        "answers that are not to be trained on (weight 0): 4 rows",
     ]
 
 
@@ -191,10 +193,10 @@ def test_tokens_that_nobody_counted_make_the_cost_unknown(project, sketch_connec
     assert large.cost is None
 
 
-def test_pairs_are_compared_on_their_own(project, sketch_connection):
+def test_pairs_are_compared_on_their_own(project, sketch_connection, workspace):
+    BaseModel.objects.create(workspace=workspace, reference="acme/tiny", name="tiny")
     places, found = found_for(frozen(project, pairs=3), objective="dpo")
-    assert "draw-small" not in places
-    assert "draw-large" in places
+    assert list(places) == ["acme/tiny", "draw-large"]
     assert found.tokens is None, "the rejected answers were not counted"
 
 
@@ -229,6 +231,20 @@ def test_times_are_those_of_earlier_jobs(version, project, sketch_connection, pe
     assert (large.rate.tokens_per_second, large.rate.jobs, large.seconds) == (50, 2, 160)
 
 
+def test_a_provider_that_only_answers_is_no_place_to_train(version, workspace, people, monkeypatch):
+    monkeypatch.setitem(PROVIDERS, "talk", "tests.providers.sketch:TalkProvider")
+    talking = connection_create(
+        workspace=workspace, provider="talk", name="Talk", settings={}, secrets={}, by=people.ann
+    )
+    connection_check(connection=talking)
+    talking.refresh_from_db()
+    remote_base_model_ensure(connection=talking, reference="talker", actor=None)
+    with pytest.raises(NotOfferedError):
+        remote_base_model_ensure(connection=talking, reference="another", actor=None)
+    _, found = found_for(version)
+    assert (found.places, found.problems) == ([], [])
+
+
 def test_a_connection_that_can_not_be_opened_does_not_hide_the_others(version, sketch_connection, workspace):
     Connection.objects.create(workspace=workspace, provider="gone", name="A gone one")
     _, found = found_for(version)
@@ -236,6 +252,27 @@ def test_a_connection_that_can_not_be_opened_does_not_hide_the_others(version, s
         ("A gone one", True)
     ]
     assert len(found.places) == 2
+
+
+def test_a_connection_stays_while_a_job_runs_over_it(version, project, sketch_connection, people):
+    base = remote_base_model_ensure(connection=sketch_connection, reference="draw-large", actor=None)
+    job = TrainingJob.objects.create(
+        project=project,
+        number=1,
+        name="Drawing",
+        version=version,
+        base_model=base,
+        provider="sketch",
+        method=Method.MANAGED,
+        configuration={},
+        configuration_hash="0" * 64,
+        state=JobState.RUNNING,
+    )
+    with pytest.raises(ConflictError) as refused:
+        connection_remove(connection=sketch_connection, by=people.ann)
+    assert "in use by the job “Drawing”" in refused.value.message
+    TrainingJob.objects.filter(pk=job.pk).update(state=JobState.FAILED)
+    connection_remove(connection=sketch_connection, by=people.ann)
 
 
 # --- The page -------------------------------------------------------------------------------------------------------
@@ -259,7 +296,6 @@ def test_the_page_says_what_is_known_and_asks_for_what_is_not(
         "about 0.40\u00a0EUR",
         "price of 1 Nov 2026",
         "add a price",
-        "unknown until the first run",
         "Drawn by hand.",
     ):
         assert shown in page

@@ -67,3 +67,22 @@ class SketchProvider:
 
     def close(self) -> None:
         self.is_closed = True
+
+
+class TalkProvider:
+    """Answers and trains nothing."""
+
+    name: ClassVar[str] = "talk"
+    label: ClassVar[str] = "Talk"
+    settings: ClassVar[tuple[Setting, ...]] = ()
+
+    def __init__(self, settings: Mapping[str, str], *, allow_private: bool = False) -> None:
+        pass
+
+    def check(self) -> ConnectionCheck:
+        return ConnectionCheck(
+            reachable=True, authenticated=True, message="It talks.", served=(RemoteModel(id="talker"),)
+        )
+
+    def close(self) -> None:
+        pass

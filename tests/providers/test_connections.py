@@ -9,6 +9,7 @@ from apps.core.errors import ConflictError
 from apps.operations.models import Operation, OperationState
 from apps.operations.services import operation_run
 from apps.providers import plugs
+from apps.providers.catalogue import CATALOGUE, connectable
 from apps.providers.connection_settings import SettingError
 from apps.providers.contracts import ProviderRejectedError
 from apps.providers.models import Connection
@@ -197,6 +198,18 @@ def test_a_missing_client_library_is_said(monkeypatch, tmp_path):
         provider_class("odd")
     assert refused.value.code == "client_missing"
     assert "a_client_that_is_not_here" in refused.value.message
+
+
+def test_the_catalogue_calls_providers_what_their_adapters_do():
+    listed = {each.name: each.label for each in CATALOGUE if each.name in PROVIDERS}
+    assert listed == {name: provider_class(name).label for name in listed}
+    assert "openai" in listed
+
+
+def test_this_installations_own_trainer_needs_no_connection(workspace, people):
+    assert "local" not in [each.name for each in connectable()]
+    with pytest.raises(SettingError):
+        make(workspace, people.ann, provider="local", secrets={})
 
 
 # --- Looking --------------------------------------------------------------------------------------------------------

@@ -52,6 +52,7 @@ class HuggingFaceProvider:
         Setting(
             name="certificates",
             label="Own certificate authority",
+            is_text=True,
             help="PEM text, for a server whose certificate no public authority signed.",
             required=False,
         ),

@@ -87,6 +87,7 @@ class OpenAIProvider:
             label="Own certificate authority",
             help="PEM text, for a server whose certificate no public authority signed.",
             required=False,
+            is_text=True,
         ),
     )
 
