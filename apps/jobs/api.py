@@ -19,7 +19,7 @@ from apps.jobs.services import job_cancel, job_start
 from apps.projects.access import ProjectRequest
 from apps.projects.api import ProjectKey, ProjectPlace
 from apps.providers.contracts import Objective
-from apps.providers.opening import adapter_for
+from apps.providers.opening import support_over
 from apps.registry.models import BaseModel
 
 router = Router(tags=["Training jobs"])
@@ -162,7 +162,7 @@ def _cost(version: Version, base: BaseModel, payload: JobIn) -> CostEstimate | N
     caller did not say that this is fine."""
     if base.connection is None:
         return None
-    support = adapter_for(base.connection).support(base.reference, payload.objective)
+    support = support_over(base.connection, base.reference, payload.objective)
     if support is None:
         raise PortalError(f"{base} can't be trained with {payload.objective}.", code="job_refused")
     given: dict[str, Any] = {name: value for name, value in payload.hyperparameters.items() if name != "seed"}

@@ -14,7 +14,7 @@ from apps.jobs.remote_recipes import remote_numbers
 from apps.jobs.selectors import pair_counts, trainable_base_models, trainable_versions
 from apps.projects.models import Project
 from apps.providers.contracts import Objective as ObjectiveName
-from apps.providers.opening import adapter_for
+from apps.providers.opening import support_over
 from apps.providers.remote import RemoteNumber, Support
 from apps.registry.models import BaseModel
 
@@ -49,11 +49,10 @@ class RemoteJobForm(forms.Form):
         self._choice("version", trainable_versions(project))
         self._choice("base_model", trainable_base_models(project.workspace))
         assert base_model.connection is not None
-        self.adapter = adapter_for(base_model.connection)
         self.supports: dict[str, Support] = {
             each: support
             for each in OBJECTIVES
-            if (support := self.adapter.support(base_model.reference, each)) is not None
+            if (support := support_over(base_model.connection, base_model.reference, each)) is not None
         }
         objective = self.fields["objective"]
         assert isinstance(objective, forms.ChoiceField)

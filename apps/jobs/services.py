@@ -28,7 +28,7 @@ from apps.operations.services import operation_cancel, operation_start
 from apps.projects.models import Project
 from apps.providers.contracts import Objective as ObjectiveName
 from apps.providers.contracts import TrainingResult
-from apps.providers.opening import adapter_for
+from apps.providers.opening import support_over
 from apps.registry.models import BaseModel
 from apps.registry.services import model_version_create
 
@@ -237,7 +237,7 @@ def make_remote_configuration(
     seed = given.pop("seed", None)
     chosen = cast("ObjectiveName", objective)
     assert base_model.connection is not None
-    support = adapter_for(base_model.connection).support(base_model.reference, chosen)
+    support = support_over(base_model.connection, base_model.reference, chosen)
     if support is None:
         raise JobRefusedError(
             f"{base_model} can't be trained with {objective} over “{base_model.connection}”."

@@ -11,8 +11,8 @@ PATIENCE = 30_000.0  # milliseconds, for anything that needs no background work
 
 @pytest.fixture(scope="session")
 def together() -> Iterator[Together]:
-    """`ftportal up`, shared by all tests of this directory."""
-    with running_together() as stack:
+    """`ftportal up`, shared by all tests of this directory; it may connect to the stand-ins of providers."""
+    with running_together(FTPORTAL_ALLOW_PRIVATE_URLS="1") as stack:
         yield stack
 
 

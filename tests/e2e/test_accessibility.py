@@ -56,7 +56,7 @@ def provider_addresses(work: Work) -> dict[str, str]:
     """Of a connection to a port on which nobody answers."""
     connections = f"{work.base.split('p/')[0]}settings/connections/"
     form = work.visitor.get(f"{connections}new/", provider="openai")
-    given = {
+    given: dict[str, Any] = {
         "name": "An account",
         "setting-base_url": "https://127.0.0.1:9/v1",
         "setting-api_key": "sk-of-nobody",

@@ -126,8 +126,9 @@ class Stack:
 class Together(Stack):
     """`ftportal up`."""
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, **more: str) -> None:
         super().__init__(home, free_port())
+        self._more = more
         self._log = home.parent / "up.log"
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -138,7 +139,7 @@ class Together(Stack):
         with self._log.open("wb") as output:
             process = self._process = subprocess.Popen(
                 ftportal("up"),
-                env=variables(self.home, FTPORTAL_PORT=str(self.port), **QUICK),
+                env=variables(self.home, FTPORTAL_PORT=str(self.port), **QUICK, **self._more),
                 cwd="/",
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -287,9 +288,10 @@ def temporary_home() -> Iterator[Path]:
 
 
 @contextmanager
-def running_together() -> Iterator[Together]:
+def running_together(**more: str) -> Iterator[Together]:
+    """`more`: further variables of its environment."""
     with temporary_home() as home:
-        stack = Together(home)
+        stack = Together(home, **more)
         try:
             stack.start()
             yield stack

@@ -34,8 +34,8 @@ class BedrockPeer(Peer):
     def stop(self) -> None:
         self.server.stop()
 
-    def adapter(self, key: Key = "good", **settings: str) -> BedrockProvider:
-        told = {
+    def settings(self, key: Key = "good") -> dict[str, str]:
+        return {
             "region": REGION,
             "access_key_id": GOOD_KEY if key == "good" else "AKIAWRONGWRONGWRONG0",
             "secret_access_key": "wJalrXUtnFEMI/peer/secret",
@@ -44,7 +44,9 @@ class BedrockPeer(Peer):
             "s3_uri": f"s3://{BUCKET}/team",
             "endpoint_url": self.server.url,
         }
-        return BedrockProvider(told | settings, allow_private=True)
+
+    def adapter(self, key: Key = "good", **settings: str) -> BedrockProvider:
+        return BedrockProvider(self.settings(key) | settings, allow_private=True)
 
     def lines(self, objective: Objective, count: int) -> list[bytes]:
         return [

@@ -68,10 +68,12 @@ class FireworksPeer(Peer):
     def stop(self) -> None:
         self.http.stop()
 
-    def adapter(self, key: Key = "good", **settings: str) -> FireworksProvider:
+    def settings(self, key: Key = "good") -> dict[str, str]:
         secret = SECRET if key == "good" else WRONG_SECRET
-        known = {"api_key": secret, "account_id": ACCOUNT, "base_url": self.http.url}
-        return FireworksProvider({**known, **settings}, allow_private=True)
+        return {"api_key": secret, "account_id": ACCOUNT, "base_url": self.http.url}
+
+    def adapter(self, key: Key = "good", **settings: str) -> FireworksProvider:
+        return FireworksProvider(self.settings(key) | settings, allow_private=True)
 
     def lines(self, objective: Objective, count: int) -> list[bytes]:
         return openai_lines(objective, count)

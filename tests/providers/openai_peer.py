@@ -38,9 +38,11 @@ class OpenAIPeer(Peer):
             self._server.server_close()
             self._server = None
 
+    def settings(self, key: Key = "good") -> dict[str, str]:
+        return {"base_url": self.url, "api_key": SECRET if key == "good" else WRONG_SECRET}
+
     def adapter(self, key: Key = "good", **settings: str) -> OpenAIProvider:
-        secret = SECRET if key == "good" else WRONG_SECRET
-        return OpenAIProvider({"base_url": self.url, "api_key": secret, **settings}, allow_private=True)
+        return OpenAIProvider(self.settings(key) | settings, allow_private=True)
 
     def lines(self, objective: Objective, count: int) -> list[bytes]:
         rows: list[dict[str, Any]] = []

@@ -82,11 +82,11 @@ class TogetherPeer(Peer):
     def stop(self) -> None:
         self.http.stop()
 
+    def settings(self, key: Key = "good") -> dict[str, str]:
+        return {"api_key": SECRET if key == "good" else WRONG_SECRET, "base_url": self.http.url}
+
     def adapter(self, key: Key = "good", **settings: str) -> TogetherProvider:
-        secret = SECRET if key == "good" else WRONG_SECRET
-        return TogetherProvider(
-            {"api_key": secret, "base_url": self.http.url, **settings}, allow_private=True
-        )
+        return TogetherProvider(self.settings(key) | settings, allow_private=True)
 
     def lines(self, objective: Objective, count: int) -> list[bytes]:
         return openai_lines(objective, count)

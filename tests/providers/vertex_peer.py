@@ -40,15 +40,17 @@ class VertexPeer(Peer):
     def stop(self) -> None:
         self.server.stop()
 
-    def adapter(self, key: Key = "good", **settings: str) -> VertexProvider:
-        told = {
+    def settings(self, key: Key = "good") -> dict[str, str]:
+        return {
             "project": PROJECT,
             "location": LOCATION,
             "service_account": self.server.account(GOOD_KEY if key == "good" else WRONG_KEY),
             "bucket": f"gs://{BUCKET}/team",
             "endpoint_url": self.server.url,
         }
-        return VertexProvider(told | settings, allow_private=True)
+
+    def adapter(self, key: Key = "good", **settings: str) -> VertexProvider:
+        return VertexProvider(self.settings(key) | settings, allow_private=True)
 
     def lines(self, objective: Objective, count: int) -> list[bytes]:
         rows: list[dict[str, Any]] = []

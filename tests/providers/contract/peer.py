@@ -48,6 +48,9 @@ class Peer(Protocol):
     def stop(self) -> None:
         """No one answers from now on. May be called twice."""
 
+    def settings(self, key: Key = "good") -> dict[str, str]:
+        """What a person would fill in to connect it."""
+
     def adapter(self, key: Key = "good") -> RemoteTrainer:
         """A new one. It is closed by the caller."""
 
