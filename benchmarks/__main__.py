@@ -17,6 +17,7 @@ SCRIPTS = (
     "pages_at_scale",
     "version_diff",
     "metric_ingest",
+    "provider_polling",
     "labeling_load",
     "labeling_pages",
     "gateway",

@@ -69,8 +69,9 @@ def label(session: Session, busy: User, other: User) -> None:
         "UPDATE labeling_item SET done = CASE WHEN position <= %(half)s THEN 2 ELSE 1 END,"
         " stage = CASE WHEN position <= %(half)s THEN 'labeled' ELSE 'labeling' END WHERE session_id = %(session)s",
         "INSERT INTO labeling_participant (session_id, user_id, is_active, cursor, submitted_count, surplus_count,"
-        " skipped_count, completed_count, seconds, added_at) SELECT session_id, user_id, true, -1, count(*), 0, 0,"
-        " count(*) / 2, 3 * count(*), now() FROM labeling_submission WHERE session_id = %(session)s GROUP BY 1, 2",
+        " skipped_count, completed_count, seconds, added_at) SELECT b.session_id, b.user_id, true, -1, count(*), 0, 0,"
+        " count(*) FILTER (WHERE number = 2), 3 * count(*), now() FROM labeling_submission b"
+        " JOIN labeling_seat s ON s.id = b.seat_id WHERE b.session_id = %(session)s GROUP BY 1, 2",
     )
     with connection.cursor() as cursor:
         for statement in statements:

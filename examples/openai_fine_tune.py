@@ -2,7 +2,8 @@
 
     OPENAI_BASE_URL=http://127.0.0.1:8000/v1 OPENAI_API_KEY=… python examples/openai_fine_tune.py rows.jsonl
 
-The rows are chats: {"messages": [{"role": "user", …}, {"role": "assistant", …}]}, ten or more of them.
+The rows are chats: {"messages": [{"role": "user", …}, {"role": "assistant", …}]}, ten or more of them; for
+--method dpo pairs: {"input": {"messages": […]}, "preferred_output": […], "non_preferred_output": […]}.
 """
 
 import argparse
@@ -22,6 +23,7 @@ def main() -> None:
     parser.add_argument("--validation", help="another one, to measure on")
     parser.add_argument("--model", default="ftportal-tiny")
     parser.add_argument("--epochs", default="auto")
+    parser.add_argument("--method", choices=("supervised", "dpo"), default="supervised")
     arguments = parser.parse_args()
     client = OpenAI()
 
@@ -31,8 +33,11 @@ def main() -> None:
     if arguments.validation:
         with open(arguments.validation, "rb") as rows:
             options["validation_file"] = client.files.create(file=rows, purpose="fine-tune").id
-    if arguments.epochs != "auto":
-        options["hyperparameters"] = {"n_epochs": int(arguments.epochs)}
+    hyperparameters = {} if arguments.epochs == "auto" else {"n_epochs": int(arguments.epochs)}
+    if arguments.method != "supervised":
+        options["method"] = {"type": arguments.method, arguments.method: {"hyperparameters": hyperparameters}}
+    elif hyperparameters:
+        options["hyperparameters"] = hyperparameters
 
     job = client.fine_tuning.jobs.create(
         training_file=training_file.id, model=arguments.model, suffix="example", **options
@@ -55,7 +60,8 @@ def main() -> None:
         print("result", client.files.content(result).text.splitlines()[0])
 
     with open(arguments.rows, encoding="utf-8") as rows:
-        conversation = json.loads(rows.readline())["messages"]
+        row = json.loads(rows.readline())
+    conversation = row["messages"] if "messages" in row else row["input"]["messages"]
     question = [message for message in conversation if message["role"] != "assistant"]
     asked = {"model": job.fine_tuned_model, "messages": question, "max_tokens": 40, "temperature": 0}
 

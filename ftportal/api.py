@@ -4,7 +4,9 @@ from ninja import NinjaAPI
 
 from apps.core.api import register_errors
 from apps.datasets.api import routers as dataset_routers
+from apps.jobs.api import router as jobs
 from apps.projects.api import router as projects
+from apps.providers.api import router as connections
 
 api = NinjaAPI(
     title="ftportal",
@@ -18,5 +20,6 @@ api = NinjaAPI(
 )
 register_errors(api)
 api.add_router("/w/{slug:workspace_slug}", projects)
-for router in dataset_routers:
+api.add_router("/w/{slug:workspace_slug}", connections)
+for router in (*dataset_routers, jobs):
     api.add_router("/w/{slug:workspace_slug}/p/{slug:project_slug}", router)

@@ -6,10 +6,11 @@ from typing import Any
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "ftportal.settings")
 
 from django.conf import settings
-from django.core.asgi import get_asgi_application
 from servestatic import ServeStaticASGI
 
-django_application = get_asgi_application()
+from ftportal.handler import get_portal_application
+
+django_application = get_portal_application()
 
 from apps.gateway.application import PREFIX  # noqa: E402 - needs the apps that the line above has loaded
 from apps.gateway.application import application as gateway  # noqa: E402

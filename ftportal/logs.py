@@ -55,6 +55,7 @@ def configure(*, debug: bool) -> None:
                 "django.request": {"level": "ERROR"},
                 "axes": {"level": "WARNING"},
                 "httpx": {"level": "WARNING"},
+                "httpx2": {"level": "WARNING"},
                 "celery.worker.strategy": {"level": "WARNING"},
                 "celery.app.trace": {"level": "WARNING"},
                 "celery.beat": {"level": "WARNING"},

@@ -1,6 +1,7 @@
 """Django's settings, all from the environment; docs/operations.md lists every variable."""
 
 import os
+from importlib.util import find_spec
 from pathlib import Path
 
 from csp.constants import NONE, SELF, UNSAFE_INLINE
@@ -41,6 +42,9 @@ FTPORTAL_API_REQUESTS_PER_MINUTE = env_int("FTPORTAL_API_REQUESTS_PER_MINUTE", d
 FTPORTAL_LLAMA_FACTORY = os.environ.get("FTPORTAL_LLAMA_FACTORY", "")
 FTPORTAL_AXOLOTL = os.environ.get("FTPORTAL_AXOLOTL", "")
 FTPORTAL_CUSTOM_TRAINER = os.environ.get("FTPORTAL_CUSTOM_TRAINER", "")
+FTPORTAL_FIND_NAMES = env_bool("FTPORTAL_FIND_NAMES", default=False)
+if FTPORTAL_FIND_NAMES and find_spec("faker") is None:
+    raise ImproperlyConfigured("FTPORTAL_FIND_NAMES needs lists of names: pip install 'ftportal[names]'")
 FTPORTAL_DEMO = BASE_DIR / "demo"
 FTPORTAL_BASE_MODEL = str(BASE_DIR / "demo" / "models" / "ftportal-tiny")
 FTPORTAL_HEARTBEAT_SECONDS = env_int("FTPORTAL_HEARTBEAT_SECONDS", default=5, minimum=1)
@@ -243,6 +247,7 @@ CELERY_TASK_ROUTES = {
     "apps.datasets.tasks.empty_trash": {"queue": "default"},
     "apps.datasets.tasks.remove_abandoned_uploads": {"queue": "default"},
     "apps.datasets.tasks.help_checks": {"queue": "default"},
+    "apps.jobs.tasks.poll": {"queue": "default"},
     "apps.labeling.tasks.settle": {"queue": "default"},
     "apps.gateway.tasks.advance": {"queue": "control"},
     "apps.gateway.tasks.deliver": {"queue": "default"},
@@ -250,6 +255,7 @@ CELERY_TASK_ROUTES = {
 }
 CELERY_BEAT_SCHEDULE = {
     "reconcile": {"task": "apps.operations.tasks.reconcile", "schedule": 5.0, "options": {"expires": 5}},
+    "poll_jobs": {"task": "apps.jobs.tasks.poll", "schedule": 2.0, "options": {"expires": 2}},
     "orphans": {"task": "apps.jobs.tasks.orphans", "schedule": 60.0, "options": {"expires": 60}},
     "empty_trash": {
         "task": "apps.datasets.tasks.empty_trash",

@@ -18,6 +18,8 @@ workspace_urls: list[URLPattern | URLResolver] = [
     path("", include("apps.projects.urls")),
     path("settings/", include("apps.accounts.workspace_urls")),
     path("settings/audit/", include("apps.audit.urls")),
+    path("settings/connections/", include("apps.providers.urls")),
+    path("settings/connections/", include("apps.registry.workspace_urls")),
     path("settings/api/", include("apps.gateway.urls")),
     path("operations/", include("apps.operations.urls")),
 ]

@@ -8,6 +8,10 @@ from django.test import Client
 from apps.accounts.models import Membership, User, Workspace
 from apps.accounts.permissions import Role
 from apps.projects.models import Project
+from apps.providers.models import Connection
+from apps.providers.registry import PROVIDERS
+from apps.providers.services import connection_check, connection_create
+from tests.providers.sketch import GOOD_KEY
 
 PASSWORD = "correct horse battery staple"
 
@@ -89,3 +93,26 @@ def client_of():
         return client
 
     return signed_in
+
+
+@pytest.fixture
+def sketch(monkeypatch) -> str:
+    """The name of a provider that is registered for this test alone."""
+    monkeypatch.setitem(PROVIDERS, "sketch", "tests.providers.sketch:SketchProvider")
+    return "sketch"
+
+
+@pytest.fixture
+def sketch_connection(sketch, workspace, people) -> Connection:
+    """Connected and looked at: it works."""
+    made = connection_create(
+        workspace=workspace,
+        provider=sketch,
+        name="Our sketches",
+        settings={},
+        secrets={"api_key": GOOD_KEY},
+        by=people.ann,
+    )
+    connection_check(connection=made)
+    made.refresh_from_db()
+    return made

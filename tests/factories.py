@@ -1,5 +1,6 @@
 """One of everything, for tests that only need a thing to exist."""
 
+from decimal import Decimal
 from typing import Any
 
 from django.utils import timezone
@@ -38,6 +39,8 @@ from apps.operations.models import Operation, OperationState
 from apps.operations.selectors import latest_operation_for
 from apps.operations.services import operation_run
 from apps.projects.models import Project
+from apps.providers.models import Connection
+from apps.providers.services import price_set
 from tests.evaluations.worlds import build_world, decide_with
 from tests.labeling.worlds import label_next, make_session
 
@@ -96,38 +99,62 @@ def things(*, project: Project, people: Any) -> dict[str, Any]:
         raw=b'{"messages": [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello"}]}',
         actor=people.rob,
     )
-    return _labeling(project, people) | {
-        "finding": finding.pk,
-        "membership": Membership.objects.get(workspace=workspace, user=people.vic).pk,
-        "invitation": invitation.pk,
-        "token": token,
-        "api_key": key.pk,
-        "operation": operation.pk,
-        "alias": model_alias_set(
-            workspace=workspace, name="gpt-4o-mini", base_model=world.tuned.base_model, by=people.lea
-        ).pk,
-        "import": imported.pk,
-        "upload": upload_begin(
-            project=project, file_name="a.jsonl", size=5, modified="", actor=people.rob
-        ).pk,
-        "mapping": mapping_save(
-            project=project, name="Tickets", mapping=RowMapping("chat"), actor=people.rob
-        ).pk,
-        "dataset": dataset.pk,
-        "deleted_dataset": deleted.pk,
-        "change": Change.objects.filter(dataset=dataset).values_list("pk", flat=True).first(),
-        "example": Example.objects.filter(dataset=dataset).values_list("pk", flat=True).first(),
-        "version": version.pk,
-        "split": "train",
-        "kind": "csv",
-        "trainer": "axolotl",
-        "job": world.tuned.training_job.pk,
-        "model": world.tuned.pk,
-        "variant": comparison.candidate_id,
-        "suite": comparison.suite_id,
-        "comparison": comparison.pk,
-        "item_pk": comparison.suite.items.values_list("pk", flat=True).first(),
-    }
+    return (
+        _labeling(project, people)
+        | _providers(project, people)
+        | {
+            "finding": finding.pk,
+            "membership": Membership.objects.get(workspace=workspace, user=people.vic).pk,
+            "invitation": invitation.pk,
+            "token": token,
+            "api_key": key.pk,
+            "operation": operation.pk,
+            "alias": model_alias_set(
+                workspace=workspace, name="gpt-4o-mini", base_model=world.tuned.base_model, by=people.lea
+            ).pk,
+            "import": imported.pk,
+            "upload": upload_begin(
+                project=project, file_name="a.jsonl", size=5, modified="", actor=people.rob
+            ).pk,
+            "mapping": mapping_save(
+                project=project, name="Tickets", mapping=RowMapping("chat"), actor=people.rob
+            ).pk,
+            "dataset": dataset.pk,
+            "deleted_dataset": deleted.pk,
+            "change": Change.objects.filter(dataset=dataset).values_list("pk", flat=True).first(),
+            "example": Example.objects.filter(dataset=dataset).values_list("pk", flat=True).first(),
+            "version": version.pk,
+            "split": "train",
+            "kind": "csv",
+            "base_model": world.tuned.base_model_id,
+            "trainer": "axolotl",
+            "job": world.tuned.training_job.pk,
+            "model": world.tuned.pk,
+            "variant": comparison.candidate_id,
+            "suite": comparison.suite_id,
+            "comparison": comparison.pk,
+            "item_pk": comparison.suite.items.values_list("pk", flat=True).first(),
+        }
+    )
+
+
+def _providers(project: Project, people: Any) -> dict[str, Any]:
+    """A connection whose adapter is not here, as after one was taken out, and a price."""
+    workspace = project.workspace
+    connection = Connection.objects.create(
+        workspace=workspace, provider="gone", name="An account", created_by=people.ann
+    )
+    price = price_set(
+        workspace=workspace,
+        provider="openai",
+        model="gpt-4o-mini*",
+        kind="training",
+        amount=Decimal("3.00"),
+        currency="USD",
+        as_of=timezone.localdate(),
+        by=people.lea,
+    )
+    return {"connection": connection.pk, "price": price.pk}
 
 
 def _labeling(project: Project, people: Any) -> dict[str, Any]:

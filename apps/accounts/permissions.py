@@ -25,6 +25,7 @@ class Permission(StrEnum):
     VIEW_AUDIT = "view_audit"
     MANAGE_MEMBERS = "manage_members"
     MANAGE_KEYS = "manage_keys"
+    MANAGE_CONNECTIONS = "manage_connections"
 
     @property
     def label(self) -> str:
@@ -44,6 +45,7 @@ PERMISSION_LABELS: dict[str, str] = {
     Permission.VIEW_AUDIT: "read the audit record",
     Permission.MANAGE_MEMBERS: "invite people and change roles",
     Permission.MANAGE_KEYS: "make and withdraw API keys",
+    Permission.MANAGE_CONNECTIONS: "connect providers and enter their keys",
 }
 
 
@@ -56,7 +58,12 @@ _LEAD = _REVIEWER | {
     Permission.MANAGE_PROJECTS,
     Permission.MANAGE_LABELING,
 }
-_OWNER = _LEAD | {Permission.VIEW_AUDIT, Permission.MANAGE_MEMBERS, Permission.MANAGE_KEYS}
+_OWNER = _LEAD | {
+    Permission.VIEW_AUDIT,
+    Permission.MANAGE_MEMBERS,
+    Permission.MANAGE_KEYS,
+    Permission.MANAGE_CONNECTIONS,
+}
 
 ROLE_PERMISSIONS: dict[str, frozenset[Permission]] = {
     Role.VIEWER: _VIEWER,
@@ -71,7 +78,7 @@ ROLE_DESCRIPTIONS: dict[str, str] = {
     Role.LABELER: "Labels the items of sessions they are invited to.",
     Role.REVIEWER: "Also imports, cleans and freezes data, and reviews labels.",
     Role.LEAD: "Also creates projects, sets up labeling, starts training and evaluations.",
-    Role.OWNER: "Also manages members, roles and keys, and reads the audit record.",
+    Role.OWNER: "Also manages members, roles, keys and connections to providers, and reads the audit record.",
 }
 
 

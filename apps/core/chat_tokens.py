@@ -63,7 +63,7 @@ class ChatLength:
 @dataclass(frozen=True)
 class EncodedChat:
     """Token ids of a chat, and the ranges of them (start, end) that the assistant wrote, its stop token
-    included."""
+    included. A message with the weight 0 is read, and not learned: its range is left out."""
 
     ids: list[int]
     answers: tuple[Span, ...]
@@ -165,7 +165,9 @@ class ChatTokenizer:
                 text.append(part)
                 length += len(part)
         whole = "".join(text)
-        return whole, [self._with_stop_token(whole, span) for span in spans if span[1] > span[0]]
+        return whole, [
+            self._with_stop_token(whole, span) for span in _learned(messages, spans) if span[1] > span[0]
+        ]
 
     def _locate_by_prefix(self, messages: Messages) -> tuple[str, list[Span]]:
         whole = self._render(messages)
@@ -191,7 +193,7 @@ class ChatTokenizer:
             if trimmed.endswith(self._added_tokens):
                 end = len(trimmed)
             spans.append((len(before), end))
-        return whole, spans
+        return whole, _learned(messages, spans)
 
     def _with_stop_token(self, text: str, span: Span) -> Span:
         """Take in a stop token that the markers leave out: without it the model would never learn to stop."""
@@ -200,6 +202,19 @@ class ChatTokenizer:
             return span
         following = [token for token in self._added_tokens if text.startswith(token, end)]
         return (start, end + max(map(len, following))) if following else span
+
+
+def _learned(messages: Messages, spans: list[Span]) -> list[Span]:
+    """Without the answers that have the weight 0, as in OpenAI's files."""
+    weights = [row.get("weight") for row in messages if row["role"] == "assistant"]
+    if 0 not in weights:
+        return spans
+    if len(weights) != len(spans):
+        raise AnswersUnknownError(
+            "Some answers have the weight 0, and the model's chat template does not mark every answer by itself, so"
+            " which ones to leave out can't be told."
+        )
+    return [span for span, weight in zip(spans, weights, strict=True) if weight != 0]
 
 
 def _token_range(encoding: Encoding, span: Span) -> Span:

@@ -33,6 +33,11 @@ def format_percent(share: Number, digits: int = 1) -> str:
     return f"{format_number(float(share) * 100, digits)}{SPACE}%"
 
 
+def format_money(amount: Number, currency: str) -> str:
+    """To the cent, with the currency behind: 1234.5, "EUR" -> "1 234.50 EUR"."""
+    return f"{format_number(amount, 2)}{SPACE}{currency}"
+
+
 def format_points(difference: Number, digits: int = 1) -> str:
     """A difference of two shares in percentage points, always signed: 0.072 -> "+7.2"."""
     points = round(float(difference) * 100, digits)

@@ -143,6 +143,25 @@ _TIMEOUTS = {
 }
 
 
+def resolved(host: str, port: int) -> list[str]:
+    """The IP addresses of a name. Raises `OutgoingError`."""
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError):
+        raise OutgoingError(f"The name {host} can't be resolved.") from None
+    return list(dict.fromkeys(str(entry[4][0]) for entry in found))
+
+
+def judged(host: str, addresses: list[str], *, allow_private: bool) -> list[str]:
+    """The same addresses, if all of them may be connected to. Raises `OutgoingError`."""
+    if not allow_private and not all(is_public(address) for address in addresses):
+        raise OutgoingError(
+            f"{host} lies in this machine's own network, or is no public address, and is not fetched. The operator"
+            " can allow it with FTPORTAL_ALLOW_PRIVATE_URLS."
+        )
+    return addresses
+
+
 class _CheckedConnections(httpcore.NetworkBackend):
     """Resolves a name, refuses it if any of its addresses is not public, and connects to what was judged."""
 
@@ -158,16 +177,7 @@ class _CheckedConnections(httpcore.NetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.NetworkStream:
-        try:
-            found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        except (OSError, UnicodeError):
-            raise OutgoingError(f"The name {host} can't be resolved.") from None
-        addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
-        if not self._allow_private and not all(is_public(address) for address in addresses):
-            raise OutgoingError(
-                f"{host} lies in this machine's own network, or is no public address, and is not fetched. The operator"
-                " can allow it with FTPORTAL_ALLOW_PRIVATE_URLS."
-            )
+        addresses = judged(host, resolved(host, port), allow_private=self._allow_private)
         error: Exception | None = None
         for address in addresses:
             try:

@@ -38,15 +38,17 @@ def read_lines(
             line_number += 1
             if not pending and not skipped and len(piece) <= limit:
                 data = piece[:-1] if piece.endswith(b"\r") else piece
-                length, ends_at, over = len(data), offset + len(piece) + 1, False
-            else:
-                raw = len(pending) + skipped + len(piece)
-                pending += piece
-                if piece or not skipped:
-                    carriage_return = pending.endswith(b"\r")
-                length, ends_at = raw - carriage_return, offset + raw + 1
-                over = length > limit
-                data = bytes(pending[: HEAD_BYTES if over else length])
+                ends_at = offset + len(piece) + 1
+                yield Line(line_number, offset, data, len(data), ends_at)
+                offset = ends_at
+                continue
+            raw = len(pending) + skipped + len(piece)
+            pending += piece
+            if piece or not skipped:
+                carriage_return = pending.endswith(b"\r")
+            length, ends_at = raw - carriage_return, offset + raw + 1
+            over = length > limit
+            data = bytes(pending[: HEAD_BYTES if over else length])
             yield Line(line_number, offset, data, length, ends_at, over)
             offset = ends_at
             pending.clear()

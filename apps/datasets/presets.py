@@ -88,7 +88,7 @@ PRESETS: dict[str, Preset] = {
         Preset(
             PREFERENCE,
             "Preference pair",
-            "A chosen and a rejected answer, as texts or as messages. DPO learns from both, supervised training the chosen one.",
+            "A chosen and a rejected answer, as texts or messages. DPO learns from both, else the chosen one counts.",
             (
                 Part("prompt", "Prompt", ("prompt", "question", "instruction", "input"), required=False),
                 Part("chosen", "Chosen answer", ("chosen", "preferred")),

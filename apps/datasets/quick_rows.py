@@ -47,13 +47,30 @@ def quick_decoder(read_float: Callable[[str], float]) -> Callable[[bytes], Any]:
                 return UNCERTAIN
         try:
             value = decode(data)
-            # Of a key that is given twice only one is left in the value, so fewer come out than went in.
-            complete = _encode(value).count(_KEY_END) == data.count(_KEY_END)
+            # Of a key that is given twice only one is left in the value, so fewer come out than went in. With as many
+            # keys as ends of keys that were written none is missing. Else a text may look like one, and all is written.
+            written = data.count(_KEY_END)
+            complete = _keys(value) == written or _encode(value).count(_KEY_END) == written
         except Exception:  # noqa: BLE001 - whatever it is, the careful code finds it and says it
             return UNCERTAIN
         return value if complete else UNCERTAIN
 
     return quick_json
+
+
+def _keys(value: Any) -> int:
+    """How many keys an object and what lies directly in it have: of a conversation all, of other values no more."""
+    if type(value) is not dict:
+        return 0
+    count = len(value)
+    for each in value.values():
+        if type(each) is list:
+            for one in each:
+                if type(one) is dict:
+                    count += len(one)
+        elif type(each) is dict:
+            count += len(each)
+    return count
 
 
 def quick_messages(messages: Any) -> tuple[bytes, str] | None:
@@ -62,12 +79,14 @@ def quick_messages(messages: Any) -> tuple[bytes, str] | None:
     if type(messages) is not list:
         return None
     try:
-        contents = [message["content"] for message in messages]
-        if (
-            sum(map(len, messages)) != 2 * len(messages)
-            or not _trainable(tuple([message["role"] for message in messages]))
-            or any(not content or content.isspace() for content in contents)
-        ):
+        roles, contents = [], []
+        for message in messages:
+            content = message["content"]
+            if len(message) != 2 or not content or content.isspace():
+                return None
+            roles.append(message["role"])
+            contents.append(content)
+        if not _trainable(tuple(roles)):
             return None
         return _encode(messages), "\n".join(contents)
     except (TypeError, KeyError, AttributeError):

@@ -5,6 +5,7 @@ from apps.gateway.rate_limits import RateLimits
 from apps.gateway.served import KnownModels
 from apps.providers.contracts import StreamingInference
 from apps.registry.inference import streaming_for
+from apps.registry.models import BaseModel
 
 
 class Answering:
@@ -12,13 +13,15 @@ class Answering:
         self.keys = KnownKeys()
         self.limits = RateLimits()
         self.models = KnownModels()
-        self._inference: dict[str, StreamingInference] = {}
+        self._inference: dict[object, StreamingInference] = {}
 
-    def inference(self, provider: str) -> StreamingInference:
-        """The provider's answers; raises ProviderError where it has none for this API."""
-        if provider not in self._inference:
-            self._inference[provider] = streaming_for(provider)
-        return self._inference[provider]
+    def inference(self, base: BaseModel) -> StreamingInference:
+        """What answers for a base model and what is tuned from it; raises ProviderError where nothing does here."""
+        connection = base.connection
+        key = base.provider if connection is None else (connection.pk, connection.updated_at)
+        if key not in self._inference:
+            self._inference[key] = streaming_for(base)
+        return self._inference[key]
 
     async def close(self) -> None:
         for inference in self._inference.values():

@@ -29,7 +29,7 @@ class Served:
     """A model that can be asked. `artifact` holds the weights that its base lacks."""
 
     name: str
-    provider: str
+    base: BaseModel
     reference: ModelReference
     artifact: Blob | None
 
@@ -54,7 +54,7 @@ class KnownModels:
 
 def base_models_of(workspace: Workspace) -> list[BaseModel]:
     """Every base model of the workspace; the one that ships is always among them."""
-    found = list(BaseModel.objects.filter(workspace=workspace).order_by("pk"))
+    found = list(BaseModel.objects.filter(workspace=workspace).select_related("connection").order_by("pk"))
     if not any(base.reference == BUNDLED_MODEL for base in found):
         found.append(base_model_ensure(workspace=workspace, reference=BUNDLED_MODEL, actor=None))
     return found
@@ -67,7 +67,11 @@ def api_name(base: BaseModel) -> str:
 
 def base_model_named(workspace: Workspace, name: str) -> BaseModel | None:
     """By its own name, or by an alias of the workspace."""
-    alias = ModelAlias.objects.filter(workspace=workspace, name=name).select_related("base_model").first()
+    alias = (
+        ModelAlias.objects.filter(workspace=workspace, name=name)
+        .select_related("base_model__connection")
+        .first()
+    )
     if alias is not None:
         return alias.base_model
     return next((base for base in base_models_of(workspace) if api_name(base) == name), None)
@@ -75,7 +79,7 @@ def base_model_named(workspace: Workspace, name: str) -> BaseModel | None:
 
 def served_models_of(workspace: Workspace) -> QuerySet[ServedModel]:
     return ServedModel.objects.filter(workspace=workspace, deleted_at=None).select_related(
-        "model_version__base_model", "model_version__artifact", "checkpoint__artifact"
+        "model_version__base_model__connection", "model_version__artifact", "checkpoint__artifact"
     )
 
 
@@ -95,14 +99,14 @@ def resolve(workspace: Workspace, name: str) -> Served:
         artifact = checkpoint.artifact if checkpoint is not None else version.artifact
         return Served(
             name=name,
-            provider=version.base_model.provider,
+            base=version.base_model,
             reference=reference_of(version.base_model, version, checkpoint=artifact),
             artifact=artifact,
         )
     base = base_model_named(workspace, name)
     if base is None:
         raise model_not_found(name)
-    return Served(name=name, provider=base.provider, reference=reference_of(base, None), artifact=None)
+    return Served(name=name, base=base, reference=reference_of(base, None), artifact=None)
 
 
 def put_in_place(served: Served) -> None:
@@ -110,4 +114,4 @@ def put_in_place(served: Served) -> None:
     artifact = served.artifact
     if artifact is None:
         raise ApiError(f"The weights of {served.name} are missing.", status=500, retry=False)
-    provider_for(served.provider).ensure_model(served.reference, lambda: blob_open(artifact))
+    provider_for(served.base).ensure_model(served.reference, lambda: blob_open(artifact))

@@ -1,7 +1,9 @@
 """The form of a new training job. An empty setting takes its recommended value."""
 
 import uuid
+from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlencode
 
 from django import forms
 from django.utils.html import format_html
@@ -68,6 +70,8 @@ class VersionChoice(forms.ModelChoiceField):  # type: ignore[type-arg]
 
 class BaseModelChoice(forms.ModelChoiceField):  # type: ignore[type-arg]
     def label_from_instance(self, obj: Any) -> str:
+        if obj.connection is not None:
+            return f"{obj.name} at {obj.connection}"
         size = f" ({millions(obj.parameters)} parameters)" if obj.parameters else ""
         return f"{obj.name}{size}"
 
@@ -361,9 +365,15 @@ def initial_from(job: TrainingJob) -> dict[str, Any]:
         "version": job.version_id,
         "base_model": job.base_model_id,
         "method": job.method,
-        "trained_by": job.provider if job.provider in LAUNCHED else OWN,
         "objective": job.objective,
+        "trained_by": job.provider if job.provider in LAUNCHED else OWN,
     }
+
+
+def kept_choices(given: Mapping[str, Any]) -> str:
+    """As a query: what means the same in the form of a job here and in that of one at a provider."""
+    names = ("version", "base_model", "name", "objective", "from")
+    return urlencode({name: given[name] for name in names if given.get(name)})
 
 
 def new_submission_key() -> uuid.UUID:

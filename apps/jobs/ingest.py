@@ -74,7 +74,7 @@ def _environment(batch: _Batch, event: TrainingEvent) -> None:
 
 def _plan(batch: _Batch, event: TrainingEvent) -> None:
     """A restarted trainer goes on from a checkpoint: what an earlier one reported after it will come again."""
-    batch.set(plan=dict(event.data), total_steps=event.data["steps"])
+    batch.set(plan=dict(event.data), total_steps=event.data.get("steps"))
     _rewind(batch, event.data.get("resumed_from_step") or 0)
 
 
@@ -128,6 +128,8 @@ def _evaluation(batch: _Batch, event: TrainingEvent) -> None:
         )
     )  # fmt: skip
     batch.set(validation_loss=loss)
+    if data.get("sampled"):
+        return  # the provider measured a few rows of the validation data: a point of the curve, no ground to choose on
     if loss is not None and (job.best_validation_loss is None or loss < job.best_validation_loss):
         batch.set(best_validation_loss=loss, best_step=data["step"])
 
@@ -141,7 +143,8 @@ def _checkpoint(batch: _Batch, event: TrainingEvent) -> None:
     batch.checkpoints[data["step"]] = Checkpoint(
         job=batch.job,
         step=data["step"],
-        path=data["path"],
+        path=data.get("path", ""),
+        provider_model=data.get("provider_model") or "",
         validation_loss=data.get("validation_loss"),
         is_best=bool(data.get("is_best")),
     )
@@ -164,7 +167,7 @@ def _store(batch: _Batch) -> None:
             rows,
             update_conflicts=True,
             unique_fields=["job", "step"],
-            update_fields=["path", "validation_loss", "is_best"],
+            update_fields=["path", "provider_model", "validation_loss", "is_best"],
         )
         batch.checkpoints.clear()
 

@@ -31,7 +31,7 @@ def job_details(project: Project) -> QuerySet[TrainingJob]:
     return TrainingJob.objects.filter(project=project).select_related(
         "project__workspace",
         "version__dataset",
-        "base_model",
+        "base_model__connection__workspace",
         "created_by",
         "cancelled_by",
         "model_version",
@@ -49,7 +49,12 @@ def trainable_versions(project: Project) -> QuerySet[Version]:
 
 
 def trainable_base_models(workspace: Workspace) -> QuerySet[BaseModel]:
-    return BaseModel.objects.filter(workspace=workspace, provider="local").order_by("name")
+    """Those of this installation, and those of providers that are still connected."""
+    return (
+        BaseModel.objects.filter(workspace=workspace, connection__removed_at=None)
+        .select_related("connection__workspace")
+        .order_by("name")
+    )
 
 
 def row_counts(version: Version, *, max_length: int) -> RowCounts:
@@ -110,8 +115,8 @@ def measured_rate(
         TrainingJob.objects.filter(
             base_model=base_model,
             method=method,
-            provider=provider,
             objective=objective,
+            provider=provider,
             state=JobState.SUCCEEDED,
             measured_tokens_per_second__isnull=False,
         )

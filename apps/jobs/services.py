@@ -2,7 +2,7 @@
 
 import uuid
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 from django.db import IntegrityError, models, transaction
 from django.utils import timezone
@@ -18,17 +18,22 @@ from apps.datasets.models import Version, VersionState
 from apps.jobs.hyperparameters import recommend, resolve
 from apps.jobs.job_files import replay_file
 from apps.jobs.models import Checkpoint, JobState, MetricPoint, Objective, TrainingJob
+from apps.jobs.prospects import prospect
+from apps.jobs.remote_recipes import CostEstimate, plain_suffix, remote_configuration, remote_numbers
 from apps.jobs.replay import choose_rows
 from apps.jobs.selectors import pair_counts, row_counts
 from apps.jobs.trainers import OWN, hyperparameters_of, trainer_refusal
 from apps.operations.models import Operation, OperationState
 from apps.operations.services import operation_cancel, operation_start
 from apps.projects.models import Project
+from apps.providers.contracts import Objective as ObjectiveName
 from apps.providers.contracts import TrainingResult
+from apps.providers.opening import adapter_for
 from apps.registry.models import BaseModel
 from apps.registry.services import model_version_create
 
 KIND = "jobs.train"
+KIND_REMOTE = "jobs.train_remotely"
 SUBJECT_TYPE = "jobs.trainingjob"
 
 
@@ -48,12 +53,14 @@ def job_start(
     hyperparameters: Mapping[str, Any],
     by: User | None,
     objective: str = Objective.SUPERVISED,
+    cost: CostEstimate | None = None,
     trained_by: str = OWN,
     submission_key: uuid.UUID | None = None,
 ) -> TrainingJob:
-    """Freeze a configuration and queue its training.
+    """Freeze a configuration and queue its training, here or at the provider of the base model.
 
-    `hyperparameters` may leave out what shall take its recommended value. The same `submission_key` in a
+    `hyperparameters` may leave out what shall take its recommended value, or what the provider shall decide. `cost`
+    is what the person was told that a provider will charge; None: nobody knows. The same `submission_key` in a
     project returns the job that it started before. Raises JobRefusedError and HyperparameterError.
     """
     if submission_key is not None:
@@ -61,15 +68,25 @@ def job_start(
         if earlier is not None:
             return earlier
     _check(project=project, version=version, base_model=base_model)
-    configuration = make_configuration(
-        version=version,
-        base_model=base_model,
-        method=method,
-        hyperparameters=hyperparameters,
-        objective=objective,
-        trained_by=trained_by,
-    )
-    _check_trainer(trained_by, version=version, objective=objective, configuration=configuration)
+    remote = base_model.connection is not None
+    if remote:
+        configuration = make_remote_configuration(
+            version=version,
+            base_model=base_model,
+            objective=objective,
+            hyperparameters=hyperparameters,
+            suffix=name,
+        )
+    else:
+        configuration = make_configuration(
+            version=version,
+            base_model=base_model,
+            method=method,
+            hyperparameters=hyperparameters,
+            objective=objective,
+            trained_by=trained_by,
+        )
+        _check_trainer(trained_by, version=version, objective=objective, configuration=configuration)
     try:
         with transaction.atomic():
             Project.objects.select_for_update().get(pk=project.pk)  # one number at a time
@@ -82,8 +99,11 @@ def job_start(
                 version=version,
                 base_model=base_model,
                 provider=trained_by if base_model.provider == OWN else base_model.provider,
-                method=method,
+                method=configuration["method"],
                 objective=objective,
+                estimated_cost=cost.amount if cost else None,
+                currency=cost.currency if cost else "",
+                price_date=cost.price_date if cost else None,
                 configuration=configuration,
                 configuration_hash=canonical_hash(configuration),
                 submission_key=submission_key,
@@ -91,7 +111,7 @@ def job_start(
             )
             operation_start(
                 workspace=project.workspace,
-                kind=KIND,
+                kind=KIND_REMOTE if remote else KIND,
                 subject=job,
                 title=f"Train {job.name}",
                 actor=by,
@@ -119,8 +139,10 @@ def _check(*, project: Project, version: Version, base_model: BaseModel) -> None
         raise JobRefusedError(f"{version} is not frozen yet. Only frozen versions are trained on.")
     if not version.train_count:
         raise JobRefusedError(f"{version} has no training rows. Freeze one with a smaller test share.")
-    if base_model.provider != OWN:
-        raise JobRefusedError(f"{base_model} can't be trained here.")
+    if base_model.connection is not None and base_model.connection.removed_at is not None:
+        raise JobRefusedError(
+            f"The connection “{base_model.connection}” of {base_model} was removed. Choose another base model."
+        )
 
 
 def _check_trainer(
@@ -151,8 +173,8 @@ def make_configuration(
 ) -> dict[str, Any]:
     """Everything that decides what comes out of the training, by content, not by name.
 
-    The objective and the trainer are named where they are not the usual ones, so that a supervised training by our
-    own trainer keeps the hash that it has always had.
+    The objective is named where it is not the supervised one, and the trainer where it is not our own, so that a
+    training keeps the hash that it has always had.
     """
     rows, validation_rows = _usable_rows(version, objective)
     recommended = recommend(
@@ -174,16 +196,18 @@ def make_configuration(
     if values["replay_rows"]:
         chosen = choose_rows(replay_file(), count=values["replay_rows"], seed=values["seed"])
         replay = {"rows": len(chosen.rows), "sha256": chosen.sha256}
-    named = {"objective": str(objective)} if objective != Objective.SUPERVISED else {}
-    if trained_by != OWN:
-        named["trained_by"] = trained_by
-    return {
+    configuration: dict[str, Any] = {
         "base_model": {"reference": base_model.reference, "revision": base_model.revision},
         "data": {"manifest_hash": version.manifest_hash},
         "replay": replay,
         "method": method,
         "hyperparameters": values,
-    } | named
+    }
+    if objective != Objective.SUPERVISED:
+        configuration["objective"] = str(objective)
+    if trained_by != OWN:
+        configuration["trained_by"] = trained_by
+    return configuration
 
 
 def _usable_rows(version: Version, objective: str) -> tuple[int, int]:
@@ -200,9 +224,45 @@ def _usable_rows(version: Version, objective: str) -> tuple[int, int]:
     return pairs.train, pairs.validation
 
 
+def make_remote_configuration(
+    *,
+    version: Version,
+    base_model: BaseModel,
+    objective: str,
+    hyperparameters: Mapping[str, Any],
+    suffix: str,
+) -> dict[str, Any]:
+    """The same for a job that the provider of the base model runs. Raises JobRefusedError and HyperparameterError."""
+    given = dict(hyperparameters)
+    seed = given.pop("seed", None)
+    chosen = cast("ObjectiveName", objective)
+    assert base_model.connection is not None
+    support = adapter_for(base_model.connection).support(base_model.reference, chosen)
+    if support is None:
+        raise JobRefusedError(
+            f"{base_model} can't be trained with {objective} over “{base_model.connection}”."
+        )
+    numbers = remote_numbers(given, support)
+    ahead = prospect(version, base_model=base_model, objective=objective, support=support, numbers=numbers)
+    if ahead.problems:
+        raise JobRefusedError(" ".join(ahead.problems))
+    return remote_configuration(
+        version=version,
+        provider=base_model.provider,
+        reference=base_model.reference,
+        objective=chosen,
+        numbers=numbers,
+        data_format=support.data_format,
+        seed=seed if support.takes_seed else None,
+        suffix=plain_suffix(suffix),
+    )
+
+
 def job_operation(job: TrainingJob) -> Operation | None:
     """The newest background work of a job."""
-    return Operation.objects.filter(kind=KIND, subject_type=SUBJECT_TYPE, subject_id=job.pk).first()
+    return Operation.objects.filter(
+        kind__in=(KIND, KIND_REMOTE), subject_type=SUBJECT_TYPE, subject_id=job.pk
+    ).first()
 
 
 def job_cancel(*, job: TrainingJob, by: User) -> None:
@@ -241,6 +301,10 @@ def job_pause(*, job: TrainingJob, by: User) -> None:
         locked = TrainingJob.objects.select_for_update(of=("self",)).get(pk=job.pk)
         if locked.state == JobState.PAUSED:
             raise ConflictError(f"“{job.name}” is paused already.")
+        if locked.base_model.connection_id is not None:
+            raise ConflictError(
+                f"“{job.name}” trains at a provider and can't be paused; it can be cancelled."
+            )
         operation = _running_operation(locked)
         if operation.cancel_requested_at is not None:
             raise ConflictError(f"“{job.name}” is stopping already.")
@@ -292,7 +356,9 @@ def job_stop(*, operation: Operation) -> None:
         )
         return
     state = JobState.CANCELLED if cancelled else JobState.FAILED
-    transition(job, state, finished_at=timezone.now(), error=operation.error, pausing=False)
+    transition(
+        job, state, finished_at=timezone.now(), error=operation.error, pausing=False, next_poll_at=None
+    )
     record(
         workspace=job.project.workspace,
         actor=job.cancelled_by if cancelled else None,
@@ -355,7 +421,7 @@ def job_checkpoint_store(*, checkpoint: Checkpoint, artifact: Blob) -> None:
     Checkpoint.objects.filter(pk=checkpoint.pk).update(artifact=artifact)
 
 
-def job_succeed(*, job: TrainingJob, result: TrainingResult, artifact: Blob) -> None:
+def job_succeed(*, job: TrainingJob, result: TrainingResult, artifact: Blob | None) -> None:
     """Register the model and end the job, in one transaction. StaleStateError when another process was first."""
     with transaction.atomic():
         model_version = model_version_create(
@@ -367,11 +433,13 @@ def job_succeed(*, job: TrainingJob, result: TrainingResult, artifact: Blob) -> 
             validation_loss=result.validation_loss,
             best_step=result.best_step,
             actor=job.created_by,
+            provider_model=result.provider_model or "",
         )
         transition(
             job,
             JobState.SUCCEEDED,
             finished_at=timezone.now(),
+            next_poll_at=None,
             model_version=model_version,
             measured_tokens_per_second=_measured_rate(job),
         )
@@ -380,7 +448,11 @@ def job_succeed(*, job: TrainingJob, result: TrainingResult, artifact: Blob) -> 
             actor=None,
             action="job.succeeded",
             target=job,
-            data={"model_version": model_version.number, "artifact_sha256": artifact.sha256},
+            data={
+                "model_version": model_version.number,
+                "artifact_sha256": artifact.sha256 if artifact else None,
+                "provider_model": result.provider_model,
+            },
         )
 
 

@@ -1,11 +1,14 @@
 """How a job stands, in figures for its page: phases with their durations, time left, what the curve says."""
 
+import json
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from apps.core.formatting import format_number
+from django.utils import timezone
+
+from apps.core.formatting import format_duration, format_number
 from apps.jobs.curves import fit_diagnosis
 from apps.jobs.hyperparameters import label
 from apps.jobs.models import Checkpoint, TrainingJob
@@ -65,6 +68,19 @@ class Standing:
         )
 
     @property
+    def next_poll_words(self) -> str:
+        """When the provider is asked again."""
+        if self.job.next_poll_at is None:
+            return ""
+        seconds = max(0.0, (self.job.next_poll_at - timezone.now()).total_seconds())
+        return f"It is asked again in {format_duration(seconds)}; nothing is lost."
+
+    @property
+    def provider_reply_json(self) -> str:
+        reply = self.job.provider_reply
+        return json.dumps(reply, indent=2, ensure_ascii=False) if reply else ""
+
+    @property
     def none(self) -> str:
         return "none yet" if self.job.is_active else "none"
 
@@ -119,6 +135,8 @@ def _message(job: TrainingJob, operation: Operation | None) -> str:
     if not job.is_active:
         return ""
     if operation is not None and operation.cancel_requested_at is not None:
+        if job.base_model.connection is not None:
+            return f"Cancelling at {job.base_model.connection}"
         return f"{'Pausing' if job.pausing else 'Cancelling'}: the trainer saves where it stands"
     if operation is not None and operation.message:
         return operation.message
@@ -133,13 +151,18 @@ def differing_hyperparameters(jobs: Sequence[TrainingJob]) -> list[tuple[str, li
     return [(name, values) for name, values in rows if any(value != values[0] for value in values)]
 
 
+def _trained_by(job: TrainingJob) -> str:
+    connection = job.base_model.connection
+    return str(connection) if connection is not None else trainer_label(job.provider)
+
+
 def _settings(job: TrainingJob) -> dict[str, Any]:
     settings: dict[str, Any] = {
         "Dataset version": str(job.version),
         "Base model": str(job.base_model),
         "Method": job.get_method_display(),
         "Objective": job.get_objective_display(),
-        "Trained by": trainer_label(job.provider),
+        "Trained by": _trained_by(job),
     }
     settings.update({label(name): value for name, value in job.hyperparameters.items()})
     return settings

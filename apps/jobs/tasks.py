@@ -5,7 +5,10 @@ from django.db import transaction
 
 from apps.jobs.models import TrainingJob
 from apps.jobs.orphans import directory_clear, orphans_stop
-from apps.jobs.services import KIND, job_stop
+from apps.jobs.polling import poll_due_jobs
+from apps.jobs.remote_steps import job_poll_soon
+from apps.jobs.sending import Sender
+from apps.jobs.services import KIND, KIND_REMOTE, job_stop
 from apps.jobs.supervision import Supervisor
 from apps.operations.kinds import operation_kind
 from apps.operations.models import Operation
@@ -33,6 +36,27 @@ def train(operation: Operation, progress: Progress) -> None:
     ).get(pk=operation.subject_id)
     if job.is_active:
         Supervisor(job=job, progress=progress).run()
+
+
+@operation_kind(
+    KIND_REMOTE,
+    queue="default",
+    on_stopped=lambda operation: job_stop(operation=operation),
+    max_attempts=MAX_ATTEMPTS,
+    on_cancel_asked=lambda operation: job_poll_soon(operation=operation),
+)
+def train_remotely(operation: Operation, progress: Progress) -> None:
+    job = TrainingJob.objects.select_related(
+        "project__workspace", "version__dataset", "base_model__connection__workspace", "created_by"
+    ).get(pk=operation.subject_id)
+    if job.is_active:
+        Sender(job=job, progress=progress).run()
+
+
+@shared_task(name="apps.jobs.tasks.poll")
+def poll() -> None:
+    """Ask the providers about the jobs that are due."""
+    poll_due_jobs()
 
 
 @shared_task(name="apps.jobs.tasks.orphans")

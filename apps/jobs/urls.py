@@ -1,13 +1,16 @@
 from django.urls import path
 
-from apps.jobs import data_views, recipe_views, stream, views
+from apps.jobs import data_views, place_views, recipe_views, remote_views, stream, views
 
 app_name = "jobs"
 urlpatterns = [
     path("", views.jobs, name="index"),
     path("new/", views.create, name="create"),
+    path("new/at-provider/", remote_views.create, name="create_remote"),
     path("new/recipe/<str:trainer>/", recipe_views.recipe, name="recipe"),
     path("compare/", views.compare, name="compare"),
+    path("where/", place_views.where, name="where"),
+    path("where/take/", place_views.take, name="take"),
     path("<int:pk>/", views.detail, name="detail"),
     path("<int:pk>/cancel/", views.cancel, name="cancel"),
     path("<int:pk>/pause/", views.pause, name="pause"),

@@ -12,12 +12,17 @@ from apps.accounts.permissions import Permission
 from apps.core.errors import PortalError
 from apps.core.http import render_partial
 from apps.core.pagination import keyset_page
-from apps.jobs.forms import COMMON, RARE, JobForm, initial_from, new_submission_key, shown
+from apps.jobs.forms import COMMON, RARE, JobForm, initial_from, kept_choices, new_submission_key, shown
 from apps.jobs.hyperparameters import HyperparameterError, label
 from apps.jobs.job_files import replay_file
 from apps.jobs.models import TrainingJob
 from apps.jobs.replay import available_rows
-from apps.jobs.selectors import job_details, jobs_of_project, trainable_versions
+from apps.jobs.selectors import (
+    job_details,
+    jobs_of_project,
+    trainable_base_models,
+    trainable_versions,
+)
 from apps.jobs.services import job_cancel, job_operation, job_pause, job_resume, job_start
 from apps.jobs.standing import differing_hyperparameters, job_standing
 from apps.jobs.trainers import LAUNCHED, WITH_RECIPE, OfferedTrainer, trainer_label
@@ -107,6 +112,10 @@ class Draft:
 @project_view(Permission.TRAIN, methods=("GET", "POST"))
 def create(request: ProjectRequest) -> HttpResponse:
     """The form. Its fields come from the URL, so that a link can prefill it; htmx asks for the card beside it."""
+    given = request.POST if request.method == "POST" else request.GET
+    if _trains_elsewhere(request, given.get("base_model", "")):
+        there = reverse("jobs:create_remote", args=_slugs(request))
+        return redirect(f"{there}?{kept_choices(given)}")
     available = available_rows(replay_file())
     if request.method == "POST":
         form = JobForm(request.POST, project=request.project, replay_available=available)
@@ -132,6 +141,14 @@ def create(request: ProjectRequest) -> HttpResponse:
         "rare_fields": [form[name] for name in RARE],
     }
     return render_partial(request, "jobs/create.html", context, partials=["job-preview"])
+
+
+def _trains_elsewhere(request: ProjectRequest, base_model: str) -> bool:
+    """Whether a provider's model is chosen: that has a form of its own."""
+    if not (base_model.isascii() and base_model.isdecimal() and len(base_model) < 19):
+        return False
+    chosen = trainable_base_models(request.workspace).filter(pk=base_model, connection__isnull=False)
+    return chosen.exists()
 
 
 def _start(request: ProjectRequest, form: JobForm) -> TrainingJob:

@@ -21,6 +21,8 @@ from apps.labeling.models import (
     Session,
     Skip,
     Submission,
+    TimeSpent,
+    Unread,
     Unsent,
 )
 
@@ -156,6 +158,13 @@ class CommentAdmin(ReadOnlyAdmin):
     list_select_related = ["thread_of", "author"]
 
 
+@admin.register(Unread)
+class UnreadAdmin(ReadOnlyAdmin):
+    list_display = ["session", "item_id", "thread_of", "user", "count", "since"]
+    search_fields = ["=item__pk", "user__email"]
+    list_select_related = ["session", "thread_of", "user"]
+
+
 @admin.register(DraftRun)
 class DraftRunAdmin(ReadOnlyAdmin):
     list_display = ["session", "variant", "state", "draft_count", "failed_count", "created_by", "created_at"]
@@ -191,3 +200,11 @@ class LabelImportAdmin(ReadOnlyAdmin):
     list_filter = ["state", "format"]
     search_fields = ["file_name", "session__name"]
     list_select_related = ["session", "created_by"]
+
+
+@admin.register(TimeSpent)
+class TimeSpentAdmin(ReadOnlyAdmin):
+    list_display = ["session", "user", "use", "count", "seconds"]
+    list_filter = ["use"]
+    search_fields = ["user__email", "session__name"]
+    list_select_related = ["session", "user"]

@@ -1,5 +1,6 @@
 """From what a model wrote to proposed answers, and the prompt that asks for them. No Django."""
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
@@ -7,7 +8,9 @@ from typing import Any, Protocol
 from apps.labeling.answers import TEXTUAL, VERDICTS, label_values
 from apps.scoring.answers import Field, Form, KeyValueLines, SingleLabel, parse_answer, without_fence
 
-DRAFTED = TEXTUAL | {"choose_one", "rate", "verdict"}
+CHOSEN = frozenset({"choose_one", "rate", "verdict"})
+"""Kinds whose answer is one of a few: two answers can be the same."""
+DRAFTED = TEXTUAL | CHOSEN
 """Kinds of questions that a text can answer."""
 
 
@@ -78,3 +81,16 @@ def _single(question: Asked, text: str) -> dict[str, str]:
         return {question.key: without_fence(text).strip()}
     label = parse_answer(SingleLabel(labels), text).value("label")
     return {} if label is None else {question.key: label}
+
+
+def asks_for_chances(questions: Sequence[Asked]) -> bool:
+    """Whether the chance of a whole reply says how certain it is: not where it is free text, the longer the less."""
+    return all(question.kind in CHOSEN for question in drafted_questions(questions))
+
+
+def reply_chance(raw: Mapping[str, Any]) -> float | None:
+    """The model's own chance of exactly the tokens that it wrote, 0..1; None where the provider tells none."""
+    chances = raw.get("chances")
+    if not chances:
+        return None
+    return min(1.0, math.exp(sum(float(one["chosen"]["logarithm"]) for one in chances)))

@@ -27,6 +27,7 @@ urlpatterns = [
     path("guidelines/<int:pk>/change/", guidelines.edit, name="edit_guideline"),
     path("guidelines/<int:pk>/versions/<int:number>/", guidelines.version, name="guideline_version"),
     path("sessions/<int:pk>/mine/", mine.mine, name="mine"),
+    path("sessions/<int:pk>/mine/read/", mine.read_thread, name="read_thread"),
     path("sessions/<int:pk>/mine/confirm/", mine.confirm, name="confirm_label"),
     path("sessions/<int:pk>/mine/reopen/", mine.reopen, name="reopen_label"),
     path("sessions/<int:pk>/work/", work.work, name="work"),

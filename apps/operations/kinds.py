@@ -17,6 +17,8 @@ class OperationKind:
 
     `on_stopped` is called in the transaction in which an operation ends without success, whoever ends it, so that
     the thing it worked on never stays in a state that only a dead process could leave.
+
+    `on_cancel_asked` is called when somebody asks to stop work that is parked: whoever looks after it should look now.
     """
 
     name: str
@@ -24,6 +26,7 @@ class OperationKind:
     run: "Callable[[Operation, Progress], None]"
     on_stopped: "Callable[[Operation], None]"
     max_attempts: int
+    on_cancel_asked: "Callable[[Operation], None] | None" = None
 
 
 _kinds: dict[str, OperationKind] = {}
@@ -35,6 +38,7 @@ def operation_kind(
     queue: str,
     on_stopped: "Callable[[Operation], None]",
     max_attempts: int = 3,
+    on_cancel_asked: "Callable[[Operation], None] | None" = None,
 ) -> "Callable[[Callable[[Operation, Progress], None]], Callable[[Operation, Progress], None]]":
     """Register the decorated function as what runs operations of kind `name`."""
     if queue not in QUEUES:
@@ -46,7 +50,12 @@ def operation_kind(
         if name in _kinds and _kinds[name].run.__qualname__ != run.__qualname__:
             raise ValueError(f"Operation kind {name} is registered twice")
         _kinds[name] = OperationKind(
-            name=name, queue=queue, run=run, on_stopped=on_stopped, max_attempts=max_attempts
+            name=name,
+            queue=queue,
+            run=run,
+            on_stopped=on_stopped,
+            max_attempts=max_attempts,
+            on_cancel_asked=on_cancel_asked,
         )
         return run
 

@@ -135,6 +135,15 @@ def _park(operation: Operation) -> None:
     _announce(operation)
 
 
+def operation_unpark(*, operation: Operation) -> None:
+    """Work that was parked goes on with a worker; no effect on any other."""
+    moved = Operation.objects.filter(
+        pk=operation.pk, state=OperationState.RUNNING, parked_at__isnull=False
+    ).update(state=OperationState.QUEUED, parked_at=None, dispatched_at=None, updated_at=timezone.now())
+    if moved:
+        transaction.on_commit(lambda: operation_dispatch(operation_id=operation.pk))
+
+
 def operation_note(
     *,
     operation: Operation,
@@ -184,6 +193,9 @@ def operation_cancel(*, operation: Operation, by: User) -> Operation:
             now = timezone.now()
             Operation.objects.filter(pk=current.pk).update(cancel_requested_at=now, updated_at=now)
             record(workspace=current.workspace, actor=by, action="operation.cancel_requested", target=current)
+            asked = kind_get(current.kind).on_cancel_asked
+            if current.parked_at is not None and asked is not None:
+                asked(current)
     current.refresh_from_db()
     if current.state == OperationState.QUEUED:
         operation_end(operation=current, state=OperationState.CANCELLED)

@@ -91,6 +91,8 @@ def _workspace_pages(request: HttpRequest) -> list[dict[str, Any]]:
         ("Members", "workspace:members", "users"),
         ("API", "gateway:api", "api"),
     ]
+    if membership.allows(Permission.TRAIN):
+        pages.append(("Connections", "providers:connections", "plug-connected"))
     if membership.allows(Permission.MANAGE_KEYS):
         pages.append(("API keys", "workspace:api_keys", "key"))
     if membership.allows(Permission.VIEW_AUDIT):

@@ -7,6 +7,7 @@ from django.urls import reverse
 
 from apps.accounts.permissions import Permission
 from apps.core.formatting import format_number
+from apps.datasets.checks.personal.detection import looks_for_names
 from apps.datasets.models import Dataset, Import, ImportState, Version, VersionState
 from apps.datasets.selectors_checks import findings_of, latest_done_report
 from apps.evaluations.models import Comparison, ComparisonState
@@ -15,6 +16,9 @@ from apps.labeling.models import Session, SessionState
 from apps.labeling.selectors.sessions import standing_of_labeling
 from apps.projects.models import Project
 from apps.registry.models import ModelVersion
+
+NAMES_TOO = "; names of people were looked for by lists"
+NAMES_NOT = "; names of people are not looked for"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -347,7 +351,7 @@ def _personal_data(standing: Standing) -> Question:
         answered=not is_open,
         evidence=f"Some of what was found in {subject} is undecided."
         if is_open
-        else f"By the checks of {subject}; names of people are not looked for.",
+        else f"By the checks of {subject}{NAMES_TOO if looks_for_names() else NAMES_NOT}.",
         url=report.get_absolute_url(),
     )
 

@@ -7,6 +7,7 @@ from apps.accounts.permissions import Permission
 from apps.accounts.selectors import workspaces_of
 from apps.core.http import render_partial
 from apps.datasets.selectors import examples_of, versions_of
+from apps.labeling.selectors.spending import project_time
 from apps.operations.selectors import active_operations_of
 from apps.overview.standing import checklist, next_step, standing_of
 from apps.overview.uses import Uses, uses_of_row, uses_of_version
@@ -30,6 +31,7 @@ def project_overview(request: ProjectRequest) -> HttpResponse:
         "step": step,
         "may_step": bool(step and request.membership.allows(step.permission)),
         "questions": checklist(standing),
+        "people_time": project_time(request.project),
         "operations": active_operations_of(request.workspace),
     }
     return render(request, "overview/project.html", context)

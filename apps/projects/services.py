@@ -1,5 +1,7 @@
 """Making and changing projects."""
 
+from decimal import Decimal
+
 from django.db import IntegrityError, transaction
 from django.utils.text import slugify
 
@@ -42,12 +44,25 @@ def project_create(
 
 
 @transaction.atomic
-def project_update(*, project: Project, name: str, goal: str, base_model: str, by: User) -> Project:
+def project_update(  # noqa: PLR0913 - one for each field of the form
+    *,
+    project: Project,
+    name: str,
+    goal: str,
+    base_model: str,
+    by: User,
+    hourly_rate: Decimal | None = None,
+    currency: str = "",
+) -> Project:
+    """Change the settings. `hourly_rate`: what an hour of people's time costs in `currency`; None: unknown."""
+    if (hourly_rate is None) != (not currency):
+        raise PortalError("A rate needs a currency, and a currency a rate.")
     locked = Project.objects.select_for_update().get(pk=project.pk)
     before = _recorded(locked)
     locked.name, locked.goal = name.strip() or locked.name, goal.strip()
     locked.base_model = base_model.strip() or default_base_model()
-    locked.save(update_fields=["name", "goal", "base_model", "updated_at"])
+    locked.hourly_rate, locked.currency = hourly_rate, currency
+    locked.save(update_fields=["name", "goal", "base_model", "hourly_rate", "currency", "updated_at"])
     after = _recorded(locked)
     if after != before:
         record(
@@ -62,4 +77,10 @@ def project_update(*, project: Project, name: str, goal: str, base_model: str, b
 
 
 def _recorded(project: Project) -> dict[str, str]:
-    return {"name": project.name, "goal": project.goal, "base_model": project.base_model}
+    rate = project.hourly_rate
+    return {
+        "name": project.name,
+        "goal": project.goal,
+        "base_model": project.base_model,
+        "hourly_rate": "unknown" if rate is None else f"{rate:.2f} {project.currency}",
+    }

@@ -5,7 +5,7 @@ from django.shortcuts import redirect, render
 from apps.accounts.access import WorkspaceRequest, workspace_view
 from apps.accounts.permissions import Permission
 from apps.projects.access import ProjectRequest, project_view
-from apps.projects.forms import ProjectForm
+from apps.projects.forms import ProjectForm, ProjectSettingsForm
 from apps.projects.selectors import projects_of
 from apps.projects.services import project_create, project_update
 
@@ -31,8 +31,8 @@ def create(request: WorkspaceRequest) -> HttpResponse:
 @project_view(Permission.MANAGE_PROJECTS, methods=("GET", "POST"))
 def settings(request: ProjectRequest) -> HttpResponse:
     project = request.project
-    initial = {"name": project.name, "goal": project.goal, "base_model": project.base_model}
-    form = ProjectForm(request.POST or None, initial=initial)
+    initial = {name: getattr(project, name) for name in ProjectSettingsForm.base_fields}
+    form = ProjectSettingsForm(request.POST or None, initial=initial)
     if request.method == "POST" and form.is_valid():
         project_update(project=project, by=request.user, **form.cleaned_data)
         messages.success(request, "The settings are saved.")

@@ -12,6 +12,8 @@ from apps.providers.contracts import ChatReply, ChatRequest, InferenceProvider, 
 
 IN_FLIGHT = 48
 """Questions under way at once: enough for a local program to fill its batches."""
+IN_FLIGHT_REMOTE = 8
+"""A provider answers each by itself and counts how many come in a minute."""
 FLUSH_SECONDS = 0.5
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 10.0
 
@@ -40,9 +42,11 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Patience:
-    """How long a provider that cannot be reached is waited for, and how often one question is tried."""
+    """How long a provider that cannot be reached is waited for, how long one that asks for a pause, and how often one
+    question is tried otherwise."""
 
     seconds: float = 60.0
+    busy_seconds: float = 900.0
     tries: int = 4
 
 
@@ -102,13 +106,20 @@ def _ask(
             if not error.retryable:
                 return Outcome(question.item_id, None, error.message)
             gone = error.code == "unreachable"
-            spent = time.monotonic() - started >= patience.seconds if gone else tries >= patience.tries
+            asked_pause = getattr(error, "retry_after", None)
+            waited = time.monotonic() - started
+            if gone:
+                spent = waited >= patience.seconds
+            elif asked_pause is not None:
+                spent = waited >= patience.busy_seconds
+            else:
+                spent = tries >= patience.tries
             if spent and gone:
                 raise AskingStoppedError(
                     f"{error.message} The answers so far are kept; start it, then go on from there."
                 ) from error
             if spent:
                 return Outcome(question.item_id, None, f"{error.message} Tried {tries} times.")
-        if stop.wait(pause):
+        if stop.wait(max(pause, asked_pause or 0.0)):
             return Outcome(question.item_id, None, "Not asked: it was stopped.")
         pause = min(LONGEST_PAUSE, pause * 2)

@@ -12,14 +12,21 @@ from apps.providers.contracts import (
 
 PROVIDERS: dict[str, str] = {
     "local": "apps.providers.adapters.local.adapter:LocalProvider",
-    "llama_factory": "apps.providers.adapters.llama_factory.adapter:LlamaFactoryTrainer",
     "axolotl": "apps.providers.adapters.axolotl.adapter:AxolotlTrainer",
+    "bedrock": "apps.providers.adapters.bedrock.adapter:BedrockProvider",
     "custom": "apps.providers.adapters.custom.adapter:CustomTrainer",
+    "fireworks": "apps.providers.adapters.fireworks.adapter:FireworksProvider",
+    "huggingface": "apps.providers.adapters.huggingface.adapter:HuggingFaceProvider",
+    "llama_factory": "apps.providers.adapters.llama_factory.adapter:LlamaFactoryTrainer",
+    "openai": "apps.providers.adapters.openai.adapter:OpenAIProvider",
+    "together": "apps.providers.adapters.together.adapter:TogetherProvider",
+    "vertex": "apps.providers.adapters.vertex.adapter:VertexProvider",
 }
 
 
 def provider_class(name: str) -> type[Any]:
-    """The adapter's class; ProviderRejectedError with code "unknown_provider" for an unknown name."""
+    """The adapter's class; ProviderRejectedError with code "unknown_provider" for an unknown name, "client_missing"
+    where the provider's client library is not installed."""
     dotted = PROVIDERS.get(name)
     if dotted is None:
         known = ", ".join(sorted(PROVIDERS))
@@ -27,7 +34,16 @@ def provider_class(name: str) -> type[Any]:
             f"There is no provider called “{name}”. The known ones are: {known}.", code="unknown_provider"
         )
     module, _, attribute = dotted.partition(":")
-    loaded: type[Any] = getattr(import_module(module), attribute)
+    try:
+        loaded: type[Any] = getattr(import_module(module), attribute)
+    except ModuleNotFoundError as error:
+        if not error.name or error.name.startswith("apps."):
+            raise
+        raise ProviderRejectedError(
+            f"The client library of this provider is not installed: {error.name}. The operator installs it with"
+            " pip install 'ftportal[providers]' and starts the processes again.",
+            code="client_missing",
+        ) from error
     return loaded
 
 

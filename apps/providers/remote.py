@@ -42,6 +42,8 @@ class Setting:
     default: str = ""
     choices: tuple[str, ...] = ()
     is_url: bool = False
+    is_text: bool = False
+    """Of several lines, such as a certificate."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +62,7 @@ class RemoteNumber:
 class Support:
     """How one model of a provider can be trained towards one objective. None where the provider names no limit.
 
-    `data_format` is a key of the export formats of datasets: "openai", "openai-preference", "together", "gemini"…
+    `data_format` is a key of the export formats of datasets: "chat", "preference", "together", "gemini"…
     """
 
     data_format: str

@@ -19,3 +19,9 @@ class BaseModelForm(forms.Form):
         required=False,
         help_text="The commit of a hub model. Pinned, it cannot change under you.",
     )
+
+
+class OfferedModelForm(forms.Form):
+    """A model of a provider, by the provider's own name for it."""
+
+    reference = forms.CharField(label="Model", max_length=300)

@@ -1,6 +1,7 @@
 """From a variant to the provider that answers for it."""
 
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -10,7 +11,16 @@ from apps.artifacts.models import Blob
 from apps.artifacts.storage import blob_open
 from apps.core.bundled_model import model_location
 from apps.core.errors import PortalError
-from apps.providers.contracts import ChatRequest, InferenceProvider, ModelReference, StreamingInference
+from apps.providers.asking import IN_FLIGHT, IN_FLIGHT_REMOTE
+from apps.providers.contracts import (
+    ChatRequest,
+    InferenceProvider,
+    ModelReference,
+    ProviderRejectedError,
+    ProviderUnavailableError,
+    StreamingInference,
+)
+from apps.providers.opening import adapter_for, adapter_options
 from apps.providers.registry import inference_provider, streaming_inference
 from apps.registry.models import BaseModel, ModelKind, ModelVersion, Variant
 
@@ -21,30 +31,60 @@ class ModelMissingError(PortalError):
     code = "model_missing"
 
 
-def variant_provider(variant: Variant) -> InferenceProvider:
-    """The provider, with the variant's model in place and ready to be asked."""
-    provider = provider_for(variant.base_model.provider)
+DEPLOY_SECONDS = 3600.0
+
+
+def variant_provider(
+    variant: Variant, *, waiting: Callable[[str], None] = lambda why: None
+) -> InferenceProvider:
+    """The provider, with the variant's model in place and ready to be asked.
+
+    A provider that deploys the model first is waited for, up to an hour; `waiting` is called every second with what it
+    says, and may raise to end the wait.
+    """
+    provider = provider_for(variant.base_model)
     artifact = variant.model_version.artifact if variant.model_version is not None else None
-    if artifact is None:
-        provider.ensure_model(model_reference(variant))
-    else:
-        provider.ensure_model(model_reference(variant), lambda: blob_open(artifact))
-    return provider
+    opening = (lambda: blob_open(artifact)) if artifact is not None else None
+    started = time.monotonic()
+    while True:
+        try:
+            provider.ensure_model(model_reference(variant), opening)
+        except ProviderUnavailableError as error:
+            if error.code != "deploying" or time.monotonic() - started > DEPLOY_SECONDS:
+                raise
+            for _ in range(max(1, int(error.retry_after or 1))):
+                waiting(error.message)
+                time.sleep(1)
+        else:
+            return provider
 
 
-def provider_for(name: str) -> InferenceProvider:
-    """An inference provider with the address that the operator configured for it."""
-    return _provider(name, **_options(name))
+def questions_at_once(variant: Variant) -> int:
+    """How many questions a variant may be asked at the same time."""
+    return IN_FLIGHT if variant.base_model.connection_id is None else IN_FLIGHT_REMOTE
 
 
-def streaming_for(name: str) -> StreamingInference:
+def provider_for(base: BaseModel) -> InferenceProvider:
+    """What answers for a base model and all that is tuned from it: the connection's provider, or the inference program
+    at the address that the operator configured. ProviderRejectedError where the provider only trains."""
+    if base.connection is None:
+        return _provider(base.provider, **_options())
+    adapter = adapter_for(base.connection)
+    if not isinstance(adapter, InferenceProvider):
+        raise ProviderRejectedError(
+            f"“{base.connection}” answers no questions over this installation.", code="no_inference"
+        )
+    return adapter
+
+
+def streaming_for(base: BaseModel) -> StreamingInference:
     """The same provider for an event loop; a new one, which belongs to that loop."""
-    return streaming_inference(name, **_options(name))
+    if base.connection is None:
+        return streaming_inference(base.provider, **_options())
+    return streaming_inference(base.provider, **adapter_options(base.connection))
 
 
-def _options(name: str) -> dict[str, Any]:
-    if name != "local":
-        return {}
+def _options() -> dict[str, Any]:
     url = settings.FTPORTAL_INFERENCE_URL
     return {
         "inference_url": url,
@@ -68,11 +108,13 @@ def reference_of(
     base: BaseModel, version: ModelVersion | None, *, checkpoint: Blob | None = None
 ) -> ModelReference:
     """A base model, a version trained from it, or a checkpoint on the way to that version."""
+    if version is not None and version.provider_model:
+        return ModelReference(provider_model=version.provider_model)
+    if base.connection_id is not None:
+        return ModelReference(kind="base", base=base.reference)
     location, revision = model_location(base.reference), base.revision or None
     if version is None:
         return ModelReference(kind="base", base=location, base_revision=revision)
-    if version.provider_model:
-        return ModelReference(provider_model=version.provider_model)
     weights = checkpoint or version.artifact
     if weights is None or weights.sha256 is None:
         raise ModelMissingError(f"The weights of {version.name} are missing, so it cannot be asked.")

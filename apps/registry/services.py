@@ -9,7 +9,11 @@ from apps.accounts.models import User, Workspace
 from apps.artifacts.models import Blob
 from apps.audit.services import record
 from apps.core.canonical import canonical_hash
+from apps.core.errors import PortalError
 from apps.projects.models import Project
+from apps.providers.models import Connection
+from apps.providers.offered import OBJECTIVES, OfferedModel, offered_model
+from apps.providers.opening import support_over
 from apps.registry.model_directory import read_model_facts
 from apps.registry.models import BaseModel, ModelVersion, Variant
 
@@ -59,6 +63,62 @@ def base_model_ensure(
                 data={"reference": reference, "revision": revision, "parameters": facts.parameters},
             )
     return base_model
+
+
+class NotOfferedError(PortalError):
+    """The provider neither lists the model nor says that it trains it."""
+
+    code = "model_not_offered"
+
+
+def remote_base_model_ensure(*, connection: Connection, reference: str, actor: User | None) -> BaseModel:
+    """The provider's model of this name over the connection, added to the workspace if new.
+
+    What the connection's last listing says of it is kept: name, context, end of life. Raises NotOfferedError for a
+    model that is neither listed nor trained there, ConnectionRemovedError and ProviderError.
+    """
+    reference = reference.strip()
+    found = BaseModel.objects.filter(connection=connection, reference=reference, revision="").first()
+    if found is not None:
+        return found
+    listed = offered_model(connection.offered, reference)
+    if listed is None and not _is_trained(connection, reference):
+        raise NotOfferedError(
+            f"{connection.name} offers no model “{reference}”. Choose one of its list; check the connection if the"
+            " list is old."
+        )
+    with transaction.atomic():
+        base_model, created = BaseModel.objects.get_or_create(
+            workspace_id=connection.workspace_id,
+            provider=connection.provider,
+            connection=connection,
+            reference=reference,
+            revision="",
+            defaults=_listed_facts(reference, listed),
+        )
+        if created:
+            record(
+                workspace=connection.workspace,
+                actor=actor,
+                action="base_model.added",
+                target=base_model,
+                data={"reference": reference, "connection": connection.pk, "provider": connection.provider},
+            )
+    return base_model
+
+
+def _is_trained(connection: Connection, reference: str) -> bool:
+    if not reference:
+        return False
+    return any(support_over(connection, reference, objective) is not None for objective in OBJECTIVES)
+
+
+def _listed_facts(reference: str, listed: OfferedModel | None) -> dict[str, Any]:
+    return {
+        "name": ((listed.label if listed else "") or reference)[:120],
+        "context_length": listed.context_length if listed else None,
+        "end_of_life": listed.end_of_life if listed else None,
+    }
 
 
 def model_version_create(

@@ -4,6 +4,7 @@ from django.contrib import messages
 from django.http import Http404, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
+from django.utils import timezone
 from django.utils.text import slugify
 
 from apps.accounts.permissions import Permission
@@ -14,7 +15,7 @@ from apps.core.pagination import keyset_page
 from apps.projects.access import ProjectRequest, project_view
 from apps.registry.forms import BaseModelForm
 from apps.registry.models import Variant
-from apps.registry.selectors import base_models_of, model_versions_of, variants_of
+from apps.registry.selectors import base_models_of, life_left, model_versions_of, variants_of
 from apps.registry.services import base_model_ensure
 
 
@@ -22,7 +23,9 @@ from apps.registry.services import base_model_ensure
 def index(request: ProjectRequest) -> HttpResponse:
     """Model versions with where they come from, then the base models of the workspace."""
     page = keyset_page(model_versions_of(request.project), request.GET, key="number", descending=True)
-    context = {"page": page, "base_models": base_models_of(request.workspace)[:100]}
+    today = timezone.localdate()
+    bases = [(base, life_left(base, today)) for base in base_models_of(request.workspace)[:100]]
+    context = {"page": page, "base_models": bases}
     return render(request, "registry/index.html", context)
 
 
@@ -38,6 +41,7 @@ def model(request: ProjectRequest, pk: int) -> HttpResponse:
     context = {
         "model": found,
         "job": getattr(found, "training_job", None),
+        "life": life_left(found.base_model, timezone.localdate()),
         "comparisons": sorted(comparisons, key=lambda comparison: -comparison.pk),
     }
     return render(request, "registry/model.html", context)

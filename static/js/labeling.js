@@ -93,7 +93,14 @@
     for (const id of items.keys()) if (!order.includes(id)) items.delete(id);
     if (current) find("lost").hidden = tokens.has(current.id);
     tally(answer.tally);
+    replies(answer.replies);
     if (!current) showNext(answer.handing_out);
+  }
+
+  function replies(count) {
+    const notice = root.querySelector("[data-replies]");
+    notice.hidden = !count;
+    notice.querySelector("[data-replies-count]").textContent = count === 1 ? "A comment to you that you have not read" : `${count} comments to you that you have not read`;
   }
 
   function tally({ mine, done, wanted }) {

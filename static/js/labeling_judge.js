@@ -1,5 +1,5 @@
 /* Adjudication by keyboard: digits choose an answer of the current question, letters the cause, n the note, Enter settles.
-   Counts the time in front of the item while the page is visible. */
+   The time in front of the item is counted by time_taken.js. */
 (() => {
   "use strict";
 
@@ -9,16 +9,6 @@
   const causes = [...form.querySelectorAll("[data-cause]")];
   const CAUSES = { t: 0, g: 1, l: 2, e: 3, s: 4, b: 5 };
   const TYPING = "textarea, select, input:not([type='radio']):not([type='checkbox'])";
-
-  let seconds = 0;
-  let since = document.hidden ? null : performance.now();
-  document.addEventListener("visibilitychange", () => {
-    if (document.hidden && since !== null) seconds += (performance.now() - since) / 1000;
-    since = document.hidden ? null : performance.now();
-  });
-  form.addEventListener("submit", () => {
-    form.elements.seconds.value = (seconds + (since === null ? 0 : (performance.now() - since) / 1000)).toFixed(1);
-  });
 
   const chosen = (question) => question.querySelector("input[type='radio']:checked");
   const current = () =>

@@ -47,7 +47,29 @@ def places(together: Together) -> dict[str, str]:
     return {
         **addresses(work, waiting, version, job, model, comparison),
         **labeling_addresses(work, version),
+        **provider_addresses(work),
         "suite": suite,
+    }
+
+
+def provider_addresses(work: Work) -> dict[str, str]:
+    """Of a connection to a port on which nobody answers."""
+    connections = f"{work.base.split('p/')[0]}settings/connections/"
+    form = work.visitor.get(f"{connections}new/", provider="openai")
+    given = {
+        "name": "An account",
+        "setting-base_url": "https://127.0.0.1:9/v1",
+        "setting-api_key": "sk-of-nobody",
+    }
+    connection = work.visitor.submit(form, "Store and check", **given).path
+    return {
+        "connections": connections,
+        "choice of provider": f"{connections}new/",
+        "new connection": f"{connections}new/?provider=openai",
+        "connection": connection,
+        "change of connection": f"{connection}change/",
+        "prices": f"{connections}prices/",
+        "where to train": f"{work.base}train/where/",
     }
 
 
@@ -126,6 +148,8 @@ PAGES = [
     "comparisons", "new comparison", "comparison", "item", "provenance", "suite",
     "labeling", "new session", "session", "question", "label", "my labels", "items to label", "item to label",
     "guideline", "change of guideline",
+    "connections", "choice of provider", "new connection", "connection", "change of connection", "prices",
+    "where to train",
 ]  # fmt: skip
 
 

@@ -18,6 +18,7 @@ from apps.operations.models import Operation
 from apps.operations.services import operation_run
 from apps.providers.jobdirs.packing import pack_directory
 from apps.registry.inference import provider_for
+from apps.registry.models import BaseModel
 from apps.registry.services import base_model_ensure, model_version_create
 from tests.evaluations.worlds import World
 from tests.providers.tiny import make_model
@@ -72,7 +73,7 @@ def program(tmp_path, settings):
     settings.FTPORTAL_INFERENCE_PATIENCE = 1
     program.start()
     yield program
-    provider_for("local").close()
+    provider_for(BaseModel(provider="local")).close()
     program.kill()
 
 

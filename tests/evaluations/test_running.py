@@ -14,6 +14,7 @@ from apps.operations.services import operation_cancel
 from apps.providers.asking import AskingStoppedError, Patience, Question, ask_all
 from apps.providers.contracts import ChatRequest, ModelReference
 from apps.registry.inference import provider_for
+from apps.registry.models import BaseModel
 from tests.evaluations.inference_server import refuse, right_answer, say
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -246,7 +247,9 @@ def test_closing_the_questions_stops_asking(inference):
     inference.script = waits
     request = ChatRequest(model=ModelReference(base="b"), messages=[{"role": "user", "content": "Say 1."}])
     outcomes = ask_all(
-        provider_for("local"), [Question(number, request) for number in range(500)], in_flight=4
+        provider_for(BaseModel(provider="local")),
+        [Question(number, request) for number in range(500)],
+        in_flight=4,
     )
     assert next(outcomes) == []
     outcomes.close()
@@ -258,4 +261,10 @@ def test_an_unreachable_provider_is_waited_for_only_so_long(settings):
     settings.FTPORTAL_INFERENCE_URL = "http://127.0.0.1:1"
     request = ChatRequest(model=ModelReference(base="b"), messages=[{"role": "user", "content": "x"}])
     with pytest.raises(AskingStoppedError, match="can't be reached"):
-        list(ask_all(provider_for("local"), [Question(1, request)], patience=Patience(seconds=0)))
+        list(
+            ask_all(
+                provider_for(BaseModel(provider="local")),
+                [Question(1, request)],
+                patience=Patience(seconds=0),
+            )
+        )

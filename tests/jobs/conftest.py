@@ -3,7 +3,7 @@
 import json
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +17,12 @@ from apps.jobs.models import TrainingJob
 from apps.jobs.services import job_operation, job_start
 from apps.operations.models import Operation
 from apps.projects.models import Project
+from apps.providers.models import Connection
+from apps.providers.opening import adapters_forget
+from apps.providers.services import connection_create
 from apps.registry.models import BaseModel
 from apps.registry.services import base_model_ensure
+from tests.providers.openai_peer import OpenAIPeer
 from tests.providers.tiny import colour_chats, colour_pairs
 
 LONG_RUN = {"epochs": 90.0, "batch_size": 4, "evaluation_steps": 20, "seed": 7}
@@ -36,8 +40,8 @@ def tiny_model(tmp_path_factory) -> Path:
 
 def freeze(
     project: Project, *, train: int = 24, validation: int = 8, name: str = "Colours", pairs: int = 0,
-    validation_pairs: int | None = None, counted: bool = True, first: Sequence[dict[str, Any]] = (),
-    tokens: Mapping[int, int | None] | None = None,
+    validation_pairs: int | None = None, counted: bool = True, training_tokens: int | None = None,
+    first: Sequence[dict[str, Any]] = (), tokens: Mapping[int, int | None] | None = None,
 ) -> Version:  # fmt: skip
     """A frozen version with its rows, as the data side makes them; the first `pairs` of each split are preference
     pairs, `counted` by split as since there is DPO. It begins with the rows `first`; `tokens` are counts of single
@@ -83,7 +87,8 @@ def freeze(
         train_count=train,
         validation_count=validation,
         statistics={"preference_pairs": sum(counts.values())}
-        | ({"preference_pairs_by_split": counts} if counted else {}),
+        | ({"preference_pairs_by_split": counts} if counted else {})
+        | ({"tokens": {"total": {"train": training_tokens}}} if training_tokens is not None else {}),
         frozen_at=timezone.now(),
     )
     version.refresh_from_db()
@@ -124,3 +129,39 @@ def operation_of(job: TrainingJob) -> Operation:
     operation = job_operation(job)
     assert operation is not None
     return operation
+
+
+# --- A provider ------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def peer() -> Iterator[OpenAIPeer]:
+    peer = OpenAIPeer()
+    peer.start()
+    yield peer
+    adapters_forget()
+    peer.stop()
+
+
+@pytest.fixture
+def connection(workspace, people, peer, settings) -> Connection:
+    settings.FTPORTAL_ALLOW_PRIVATE_URLS = True
+    return connection_create(
+        workspace=workspace,
+        provider="openai",
+        name="Our account",
+        settings={"base_url": peer.url},
+        secrets={"api_key": peer.secret},
+        by=people.ann,
+    )
+
+
+@pytest.fixture
+def model(workspace, connection, peer) -> BaseModel:
+    return BaseModel.objects.create(
+        workspace=workspace,
+        provider="openai",
+        connection=connection,
+        reference=peer.base_model,
+        name=peer.base_model,
+    )

@@ -36,8 +36,8 @@ def server(tmp_path):
         f"connection.settings_dict['NAME'] = {connection.settings_dict['NAME']!r}\n"
         "from django.conf import settings\n"
         f"settings.DATABASES['default']['NAME'] = {connection.settings_dict['NAME']!r}\n"
-        "from django.core.asgi import get_asgi_application\n"
-        "application = get_asgi_application()\n"
+        "from ftportal.handler import get_portal_application\n"
+        "application = get_portal_application()\n"
     )
     process = subprocess.Popen(
         [sys.executable, "-m", "uvicorn", "test_site:application", "--port", str(port), "--lifespan", "off",

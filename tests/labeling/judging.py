@@ -11,6 +11,7 @@ from apps.labeling.models import (
     Answer,
     Item,
     ItemStage,
+    Participant,
     Seat,
     SeatState,
     Session,
@@ -59,3 +60,8 @@ def fill_at_once(session: Session, people: Sequence[User], label: str) -> None:
             state=SeatState.FILLED, user=user, token=uuid.uuid4()
         )
     Item.objects.filter(session=session).update(done=F("wanted"), stage=ItemStage.LABELED)
+    # The figures of a session are the sums of these counters.
+    for number, user in enumerate(people, 1):
+        completed = session.item_count if number == len(people) else 0
+        counts = {"submitted_count": session.item_count, "completed_count": completed}
+        Participant.objects.update_or_create(session=session, user=user, defaults=counts)

@@ -1,5 +1,6 @@
 """A model proposes, people decide, and the record says what they made of it."""
 
+import math
 import re
 
 import pytest
@@ -13,7 +14,7 @@ from apps.operations.models import Operation, OperationState
 from apps.operations.services import operation_run
 from apps.registry.models import BaseModel
 from tests.evaluations.inference_server import InferenceServer, refuse, say
-from tests.labeling.worlds import LABELS, label_one, make_session, submit
+from tests.labeling.worlds import LABELS, label_next, label_one, make_session, submit
 
 ONE = [Question(key="intent", kind="choose_one", title="What is it about?", options={"labels": LABELS})]
 THREE = [
@@ -62,18 +63,18 @@ def inference(settings):
 def ask(project, people, client_of):
     """`ask(session)`: a lead lets the base model propose, through the page; the worker runs here."""
 
-    def send(session) -> DraftRun:
+    def send(session, prompt="What is it about?") -> DraftRun:
         base, _ = BaseModel.objects.get_or_create(
             workspace=project.workspace, reference="/models/tiny", defaults={"name": "Tiny"}
         )
         address = reverse("labeling:drafts", args=[project.workspace.slug, project.slug, session.pk])
-        form = {"model": f"base-{base.pk}", "system_prompt": "What is it about?"}
+        form = {"model": f"base-{base.pk}", "system_prompt": prompt}
         answer = client_of(people.lea).post(address, form)
         assert answer.status_code == 302, answer.content.decode()
         for operation in Operation.objects.filter(state=OperationState.QUEUED):
             operation_run(operation_id=operation.pk)
         assert client_of(people.lea).get(address).status_code == 200
-        return DraftRun.objects.get(session=session)
+        return DraftRun.objects.filter(session=session).latest("pk")
 
     return send
 
@@ -146,3 +147,57 @@ def test_when_every_draft_fails_the_run_says_why(project, people, inference, ask
 
     assert run.state == "failed"
     assert "too long" in run.error
+
+
+def positions_handed_out(session, user):
+    places = []
+    while (item := label_next(session, user)) is not None:
+        places.append(item.position)
+    return places
+
+
+@pytest.mark.django_db(transaction=True)
+def test_uncertain_first_begins_where_the_drafts_of_several_candidates_differ(
+    project, people, inference, ask
+):
+    session = make_session(project, people.lea, rows=4, order="uncertain_first")
+    inference.script = lambda body: say("refund")
+    ask(session)
+    inference.script = lambda body: say(
+        "delivery" if "Ticket 3" in body["messages"][-1]["content"] else "refund"
+    )
+    ask(session, "Another prompt")
+
+    assert positions_handed_out(session, people.ben) == [3, 1, 2, 4]
+
+
+def chance_of(share):
+    """A reply of two tokens with the same chance: together the share."""
+    status, body = say("refund")
+    token = {"chosen": {"text": "re", "logarithm": math.log(share) / 2}, "top": []}
+    return status, body | {"chances": [token, token]}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_uncertain_first_begins_where_the_model_was_unsure(project, people, inference, ask):
+    session = make_session(project, people.lea, rows=3, order="uncertain_first")
+    shares = {"Ticket 1": 0.9, "Ticket 2": 0.4, "Ticket 3": 0.6}
+    inference.script = lambda body: chance_of(shares[body["messages"][-1]["content"].split(":")[0]])
+
+    ask(session)
+
+    assert inference.bodies[0]["top_chances"] == 0
+    drafts = Draft.objects.order_by("item__position").values_list("chance", flat=True)
+    assert list(drafts) == pytest.approx([0.9, 0.4, 0.6])
+    assert positions_handed_out(session, people.ben) == [2, 3, 1]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_chance_of_a_free_text_says_nothing_and_is_not_asked_for(project, people, inference, ask):
+    question = QuestionWish(key="answer", kind="write", title="Write the answer")
+    session = make_session(project, people.lea, rows=1, questions=[question])
+
+    ask(session)
+
+    assert inference.bodies[0]["top_chances"] is None
+    assert Draft.objects.get().chance is None

@@ -18,6 +18,7 @@ from apps.labeling.models import (
     SubmissionState,
 )
 from apps.labeling.selectors.agreement import agreement_of
+from apps.labeling.selectors.sessions import stages_of_items
 from apps.labeling.services.label_importing import label_import_create, label_import_request, label_import_run
 from apps.labeling.services.sessions import QuestionWish
 from apps.operations.models import Operation, OperationState
@@ -81,6 +82,8 @@ def test_labels_take_the_seats_of_their_items(project, people):
     first, second, third = Item.objects.filter(session=session).order_by("position")
     assert (first.done, first.stage) == (2, ItemStage.LABELED)
     assert (second.done, third.done) == (1, 0)
+    assert stages_of_items(session)["labeled"] == 1, "the figures of a session know imported labels"
+    assert stages_of_items(session)["labeling"] == 2
     assert set(Submission.objects.filter(item=first).values_list("answers__value", flat=True)) == {"refund"}
     assert agreement_of(session).questions[0].agreement.answers == 3
     # Labeling goes on with what is left.

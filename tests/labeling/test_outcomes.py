@@ -9,7 +9,7 @@ from apps.datasets.models import Change, Dataset, Example, VersionState
 from apps.datasets.services import change_undo_request, row_edit
 from apps.labeling.gold import Gold, GoldAnswer, gold_row, preference_pairs
 from apps.labeling.models import Cause, Outcome, OutcomeState, QuestionKind, Submission
-from apps.labeling.selectors.outcomes import human_time_of, human_time_of_project
+from apps.labeling.selectors.spending import project_time, session_time
 from apps.labeling.services.adjudicating import Choice, item_adjudicate
 from apps.labeling.services.outcomes import outcome_request
 from apps.labeling.services.sessions import QuestionWish
@@ -159,8 +159,8 @@ def test_a_row_keeps_what_it_has_besides():
 def test_peoples_time_is_summed(project, people, two):
     session = settled(project, people, two)
     # Six labels of three seconds, and an adjudication of seven.
-    assert human_time_of(session).total == pytest.approx(25.0)
-    assert human_time_of_project(project).total == pytest.approx(25.0)
+    assert session_time(session).time.total == pytest.approx(25.0)
+    assert project_time(project).total.total == pytest.approx(25.0)
 
 
 def at(name, project, *more):

@@ -195,3 +195,73 @@ def test_the_order_of_answers_to_compare_differs_but_what_is_kept_does_not(proje
 
     assert first_shown == {"chosen", "rejected"}
     assert {answer.value for each in Submission.objects.all() for answer in each.answers.all()} == {"1"}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_submit_takes_six_statements_however_many_items_there_are(
+    project, people, at_work, django_assert_num_queries
+):
+    """Who asks (2), the session (1), the row (1), the label (1), the next item with its content and the tally (1)."""
+    ben = at_work(people.ben, make_session(project, people.lea, rows=30))
+    held = ben.call("claim")["held"]
+    held = ben.submit(held[0], {"intent": "refund"})[
+        "held"
+    ]  # the process knows the session and its questions now
+
+    with django_assert_num_queries(6):
+        ben.submit(held[0], {"intent": "refund"})
+    with django_assert_num_queries(4):
+        ben.call("claim")
+
+
+# --- Comments to people ---------------------------------------------------------------------------------------
+
+
+def test_a_comment_is_announced_to_the_others_of_the_thread_until_they_read_it(
+    project, people, at_work, client_of
+):
+    session = make_session(project, people.lea, rows=2, people=[people.ben])
+    ben, rob, lea = at_work(people.ben, session), client_of(people.rob), client_of(people.lea)
+    item = ben.call("claim")["held"][0]["item"]
+    slugs = [project.workspace.slug, project.slug]
+    listed = reverse("labeling:index", args=slugs)
+    mine = reverse("labeling:mine", args=[*slugs, session.pk])
+
+    ben.call("comments", {"text": "Is this a refund?"}, item)
+
+    assert "1 to read" in lea.get(listed).content.decode(), "who set the session up hears the question"
+    assert "to read" not in rob.get(listed).content.decode(), "Rob is not in the thread"
+    assert ben.call("claim")["replies"] == 0, "nobody is told of their own words"
+    session_page = lea.get(session.get_absolute_url()).content.decode()
+    assert "?show=replies" in session_page
+    items = lea.get(reverse("labeling:items", args=[*slugs, session.pk]) + "?show=replies").content.decode()
+    assert reverse("labeling:item", args=[*slugs, item]) in items
+
+    rob.post(reverse("labeling:comment", args=[*slugs, item, people.ben.pk]), {"text": "Yes, it is."})
+
+    assert "2 to read" in lea.get(listed).content.decode()
+    assert ben.call("claim")["replies"] == 1
+    assert "Yes, it is." in client_of(people.ben).get(mine).content.decode()
+
+    lea.get(reverse("labeling:item", args=[*slugs, item]))
+    assert "to read" not in lea.get(listed).content.decode()
+
+    client_of(people.ben).post(
+        reverse("labeling:read_thread", args=[*slugs, session.pk]), {"item": item, "text": "Thanks"}
+    )
+    assert ben.call("claim")["replies"] == 0
+    assert "Yes, it is." not in client_of(people.ben).get(mine).content.decode()
+    assert "1 to read" in rob.get(listed).content.decode(), "Rob wrote in it, so he is told"
+
+
+def test_a_labeler_marks_only_threads_of_their_own_items(project, people, at_work, client_of):
+    session = make_session(project, people.lea, rows=2, people=[people.ben, people.rob])
+    rob = at_work(people.rob, session)
+    item = rob.call("claim")["held"][0]["item"]
+    rob.call("comments", {"text": "Mine"}, item)
+    address = reverse("labeling:read_thread", args=[project.workspace.slug, project.slug, session.pk])
+
+    answer = client_of(people.ben).post(address, {"item": item, "text": "Let me in"})
+
+    assert answer.status_code == 409
+    assert not Comment.objects.filter(text="Let me in").exists()

@@ -20,10 +20,15 @@ from apps.providers.contracts import (
 from apps.providers.jobdirs.files import log_tail, read_events
 from apps.providers.jobdirs.packing import pack_directory
 from apps.providers.registry import PROVIDERS, provider_class, training_provider
+from apps.providers.remote import RemoteTrainer
 from tests.providers.conftest import Adapter, end_of
 from tests.providers.tiny import colour_chats, write_jsonl
 
 pytestmark = pytest.mark.timeout(900)
+
+
+def members(protocol: type) -> set[str]:
+    return {name for name in vars(protocol) if not name.startswith("_")} | set(protocol.__annotations__)
 
 
 def request_for(tmp_path: Path, base: str, **changes: object) -> TrainingRequest:
@@ -37,8 +42,9 @@ def request_for(tmp_path: Path, base: str, **changes: object) -> TrainingRequest
 
 def test_every_registered_provider_fulfils_a_protocol() -> None:
     for name in PROVIDERS:
-        provider = provider_class(name)()
-        assert isinstance(provider, (TrainingProvider, InferenceProvider))
+        provider = provider_class(name)
+        protocols = (TrainingProvider, RemoteTrainer, InferenceProvider)
+        assert any(all(hasattr(provider, part) for part in members(each)) for each in protocols), name
     with pytest.raises(ProviderRejectedError) as refusal:
         training_provider("nosuch")
     assert refusal.value.code == "unknown_provider"

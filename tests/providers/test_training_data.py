@@ -54,6 +54,28 @@ def test_only_answers_with_their_stop_token_are_trained(
     assert rows.trained_tokens == sum(label != IGNORED for label in labels)
 
 
+@pytest.mark.parametrize("markers", [True, False])
+def test_an_answer_with_the_weight_0_is_read_and_not_trained(
+    tmp_path: Path, base_model: Path, plain_model: Path, markers: bool
+) -> None:
+    """As OpenAI's guide to multi-turn examples says: weight 0 leaves an assistant message out of the loss."""
+    model = base_model if markers else plain_model
+    weighted: dict[str, list[dict[str, Any]]] = {
+        "messages": [dict(message) for message in TWO_TURNS["messages"]]
+    }
+    weighted["messages"][1]["weight"] = 0
+    weighted["messages"][3]["weight"] = 1
+    tokenizer = AutoTokenizer.from_pretrained(model)
+
+    rows = tokenise(
+        write_jsonl(tmp_path / "rows.jsonl", [weighted]), ChatTokenizer.from_directory(model), job_for(model)
+    )
+
+    assert "red" in tokenizer.decode(rows.input_ids[0])
+    trained = [label for label in rows.labels[0] if label != IGNORED]
+    assert tokenizer.decode(trained) == "blue<|im_end|>"
+
+
 def test_the_mask_is_the_one_of_transformers(tmp_path: Path, base_model: Path) -> None:
     chats = [TWO_TURNS, chat("Ünïcode 🎈 question?", "grün 🎈"), chat("No system", "white", system="")]
     tokenizer = AutoTokenizer.from_pretrained(base_model)

@@ -87,6 +87,12 @@ def number(value: Any, digits: int | None = None) -> str:
     return _unless_unknown(value, lambda known: formatting.format_number(known, digits))
 
 
+@register.filter
+def money(value: Any, currency: str) -> str:
+    """1234.5 with "EUR" -> 1 234.50 EUR."""
+    return _unless_unknown(value, lambda known: formatting.format_money(known, currency))
+
+
 @register.filter(name="bytes")
 def byte_count(value: Any) -> str:
     """1500000 -> 1.5 MB."""

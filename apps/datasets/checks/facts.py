@@ -14,12 +14,13 @@ from numpy.typing import NDArray
 
 from apps.datasets.checks.columns import Signatures
 from apps.datasets.checks.languages import language_of
-from apps.datasets.checks.personal.detection import kinds_in
+from apps.datasets.checks.personal.detection import kinds_in, looks_for_names
 from apps.datasets.checks.schema import row_problems
 from apps.datasets.checks.signatures import character_signatures, word_hash, word_signatures
 from apps.datasets.checks.texts import Parts, fingerprint, normalised, parts_of, strings_in, words_of
 
 FACTS_VERSION = 1
+WITH_NAMES = 1000
 ANSWER_CHARACTERS = 200
 LANGUAGE_CHARACTERS = 400
 GROUP_KEYS = (
@@ -70,6 +71,11 @@ def facts_of(payloads: Sequence[Mapping[str, Any]]) -> list[RowFacts]:
     for facts, (by_words, by_characters) in zip(found, signatures, strict=True):
         facts.word_signature, facts.character_signature = by_words, by_characters
     return found
+
+
+def facts_version() -> int:
+    """What facts of now are marked with: those without a look for names do not hold where names are wanted."""
+    return FACTS_VERSION + (WITH_NAMES if looks_for_names() else 0)
 
 
 def forget_words() -> None:

@@ -13,7 +13,7 @@ from django.db.models import Max, QuerySet, Sum
 from django.db.models.functions import Coalesce
 
 from apps.core.chat_tokens import ChatLength, ChatTokenizer, ChatTokensError
-from apps.datasets.checks.facts import FACTS_VERSION, RowFacts, facts_of, forget_words
+from apps.datasets.checks.facts import RowFacts, facts_of, facts_version, forget_words
 from apps.datasets.models import CheckPart, CheckReport, CheckState, ExampleFacts
 from apps.datasets.tokenizers import tokenizer_key, tokenizer_of
 
@@ -79,7 +79,7 @@ def facts_divide(report: CheckReport) -> tuple[int, int]:
         parts.filter(done=False).delete()
         values: dict[str, Any] = {
             "subject": subject,
-            "facts_version": FACTS_VERSION,
+            "facts_version": facts_version(),
             "tokenizer": _tokenizer_key(report),
             "report": report.pk,
             "size": BATCH,
@@ -152,7 +152,7 @@ def _work_on(report: CheckReport, part: CheckPart) -> None:
     )
     values: dict[str, Any] = {
         "subject": subject,
-        "facts_version": FACTS_VERSION,
+        "facts_version": facts_version(),
         "tokenizer": part.tokenizer,
         "first": part.first,
         "last": part.last,
@@ -191,7 +191,7 @@ def _store(batch: Sequence[tuple[int, Any]], tokenizer: ChatTokenizer | None, to
 def _values(pk: int, row: RowFacts, length: ChatLength | None, tokenizer_name: str) -> tuple[Any, ...]:
     return (
         pk,
-        FACTS_VERSION,
+        facts_version(),
         row.whole,
         row.system,
         row.asked,

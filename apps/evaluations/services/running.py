@@ -17,7 +17,7 @@ from apps.evaluations.selectors.answers import scored_answers
 from apps.evaluations.services.deciding import comparison_decide
 from apps.operations.progress import Progress
 from apps.providers.asking import AskingStoppedError, Outcome, Patience, Question, ask_all
-from apps.registry.inference import chat_request, variant_provider
+from apps.registry.inference import chat_request, questions_at_once, variant_provider
 from apps.registry.models import Variant
 from apps.registry.prompts import messages_for
 from apps.scoring.answers import Form, form_from_dict
@@ -97,14 +97,19 @@ def _run_ask(planned: PlannedRun, progress: Progress, done: int) -> int:
     again, _ = run.answers.exclude(error="").delete()
     done -= again
     progress.report(done, message=f"Loading the model: {planned.what}", force=True)
-    provider = variant_provider(run.variant)
+    provider = variant_provider(run.variant, waiting=lambda why: progress.report(message=why))
     form = form_from_dict(run.suite.answer_form)
     expected = dict(run.suite.items.values_list("pk", "expected"))
     questions = list(_questions(run))
     before = run.suite.item_count - len(questions)
     asked_at = time.monotonic()
     failures = _Failures()
-    outcomes = ask_all(provider, questions, patience=Patience(seconds=settings.FTPORTAL_INFERENCE_PATIENCE))
+    outcomes = ask_all(
+        provider,
+        questions,
+        in_flight=questions_at_once(run.variant),
+        patience=Patience(seconds=settings.FTPORTAL_INFERENCE_PATIENCE),
+    )
     try:
         for batch in outcomes:
             _store(run, batch, form, expected)

@@ -26,7 +26,7 @@ class Choice:
 
 async def all_choices(answering: Answering, served: Served, wanted: Wanted) -> list[Choice]:
     """Raises ProviderError."""
-    inference = answering.inference(served.provider)
+    inference = answering.inference(served.base)
     if wanted.choices == 1:
         return [await _choice(inference, served, wanted, 0)]
     tasks = [
@@ -66,7 +66,7 @@ async def pieces(
     answering: Answering, served: Served, wanted: Wanted, index: int
 ) -> AsyncIterator[ChatPiece]:
     """One choice as it grows. What must fit a format is only shown once it does."""
-    inference = answering.inference(served.provider)
+    inference = answering.inference(served.base)
     request = wanted.request(served.reference, choice=index)
     try:
         async for piece in inference.stream(request):

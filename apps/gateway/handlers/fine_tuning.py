@@ -83,6 +83,13 @@ def _create(call: Call, body: JobBody) -> dict[str, Any]:
 
 def _base_model(workspace: Workspace, name: str) -> BaseModel:
     base = base_model_named(workspace, name)
+    if base is not None and base.connection is not None:
+        raise ApiError(
+            f"{name} is trained at its provider, “{base.connection}”. Start that job on the pages; this API trains on"
+            " the machines of this installation.",
+            code="model_not_available",
+            param="model",
+        )
     if base is not None:
         return base
     if tuned_model_named(workspace, name) is not None:

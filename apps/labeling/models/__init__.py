@@ -9,6 +9,8 @@ from apps.labeling.models.outcome import (
     ResolvedAnswer,
     Review,
     ReviewVerdict,
+    TimeSpent,
+    TimeUse,
 )
 from apps.labeling.models.queue import (
     Answer,
@@ -31,7 +33,7 @@ from apps.labeling.models.sessions import (
     Session,
     SessionState,
 )
-from apps.labeling.models.talk import Comment, Flag, Skip
+from apps.labeling.models.talk import Comment, Flag, Skip, Unread
 
 __all__ = [
     "Answer",
@@ -68,5 +70,8 @@ __all__ = [
     "Skip",
     "Submission",
     "SubmissionState",
+    "TimeSpent",
+    "TimeUse",
+    "Unread",
     "Unsent",
 ]

@@ -63,6 +63,9 @@ class Draft(models.Model):
     item = models.ForeignKey(Item, models.CASCADE, related_name="drafts")
     text = models.TextField(blank=True, help_text="As the model wrote it.")
     answers = models.JSONField(default=dict, help_text="Question key -> value, where it could be read.")
+    chance = models.FloatField(
+        null=True, help_text="That the model gave to exactly this text, 0..1; null: not told, or a free text."
+    )
     error = models.TextField(blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
 

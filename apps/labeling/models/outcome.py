@@ -6,7 +6,7 @@ from django.db.models import Q
 from apps.accounts.models import User
 from apps.labeling.models.guidelines import GuidelineVersion
 from apps.labeling.models.queue import Item, Submission
-from apps.labeling.models.sessions import Question
+from apps.labeling.models.sessions import Question, Session
 
 
 class ReviewVerdict(models.TextChoices):
@@ -21,6 +21,7 @@ class Review(models.Model):
     reviewer = models.ForeignKey(User, models.PROTECT, related_name="+")
     verdict = models.CharField(max_length=8, choices=ReviewVerdict.choices)
     reason = models.TextField(blank=True)
+    seconds = models.FloatField(null=True, help_text="Time that the reviewer took; null: unknown.")
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
@@ -107,3 +108,33 @@ class ResolvedAnswer(models.Model):
 
     def __str__(self) -> str:
         return f"resolved answer {self.pk}"
+
+
+class TimeUse(models.TextChoices):
+    """What people's time went into, beside the labels that stand: their time is counted with them."""
+
+    TAKEN_BACK = "taken_back", "Labels that were taken back or returned"
+    REVIEW = "review", "Review"
+    ADJUDICATION = "adjudication", "Adjudication"
+
+
+class TimeSpent(models.Model):
+    """Somebody's time in a session, one row for each use: a page adds up a few rows, whatever was decided."""
+
+    session = models.ForeignKey(Session, models.CASCADE, related_name="time_spent")
+    user = models.ForeignKey(User, models.CASCADE, related_name="+")
+    use = models.CharField(max_length=12, choices=TimeUse.choices)
+    count = models.PositiveIntegerField(default=0, help_text="Labels or items that it went into.")
+    seconds = models.FloatField(default=0)
+
+    class Meta:
+        ordering = ["pk"]
+        verbose_name_plural = "time spent"
+        constraints = [
+            models.UniqueConstraint(fields=["session", "user", "use"], name="labeling_time_spent_once"),
+            models.CheckConstraint(condition=Q(use__in=TimeUse.values), name="labeling_time_use_known"),
+            models.CheckConstraint(condition=Q(seconds__gte=0), name="labeling_time_not_negative"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.get_use_display()} by {self.user} in {self.session}"

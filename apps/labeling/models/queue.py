@@ -174,7 +174,11 @@ class Submission(models.Model):
         indexes = [
             models.Index(fields=["session", "user", "-id"], name="labeling_submission_newest"),
             models.Index(fields=["item", "user"], name="labeling_submission_of_item"),
-            models.Index(fields=["session", "created_at"], name="labeling_submission_pace"),
+            models.Index(
+                fields=["session", "created_at"],
+                name="labeling_submission_pace",
+                condition=Q(state="counts"),
+            ),
             models.Index(
                 fields=["session", "id"], name="labeling_submission_look_again", condition=Q(look_again=True)
             ),

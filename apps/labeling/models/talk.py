@@ -5,6 +5,7 @@ from django.db.models import Q
 
 from apps.accounts.models import User
 from apps.labeling.models.queue import Item
+from apps.labeling.models.sessions import Session
 
 
 class Skip(models.Model):
@@ -69,3 +70,28 @@ class Comment(models.Model):
 
     def __str__(self) -> str:
         return f"comment on {self.item}"
+
+
+class Unread(models.Model):
+    """Comments that somebody has not read yet, of a thread that they take part in; gone once they have.
+
+    A thread's people are its labeler, whoever wrote in it, and who set the session up: somebody must hear a question.
+    """
+
+    session = models.ForeignKey(Session, models.CASCADE, related_name="unread")
+    item = models.ForeignKey(Item, models.CASCADE, related_name="unread")
+    thread_of = models.ForeignKey(User, models.CASCADE, related_name="+")
+    user = models.ForeignKey(User, models.CASCADE, related_name="+")
+    count = models.PositiveIntegerField(default=1)
+    since = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["pk"]
+        verbose_name_plural = "unread comments"
+        constraints = [
+            models.UniqueConstraint(fields=["item", "thread_of", "user"], name="labeling_unread_once"),
+        ]
+        indexes = [models.Index(fields=["session", "user"], name="labeling_unread_of_person")]
+
+    def __str__(self) -> str:
+        return f"{self.count} unread by {self.user} on {self.item}"

@@ -1,10 +1,9 @@
-"""How the answers of a session came about, what they cost in people's time, and every label for an export."""
+"""How the answers of a session came about, and every label for an export."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import Count, Prefetch, Sum
+from django.db.models import Count, Prefetch
 
 from apps.labeling.models import (
     Answer,
@@ -14,7 +13,6 @@ from apps.labeling.models import (
     Session,
     Submission,
 )
-from apps.projects.models import Project
 
 BATCH = 500
 
@@ -33,35 +31,6 @@ def causes_of(session: Session) -> list[tuple[str, int]]:
 
 def _standing(session: Session) -> Any:
     return Resolution.objects.filter(item__session=session, replaced_at=None)
-
-
-@dataclass(frozen=True)
-class HumanTime:
-    """Seconds of people's work. Labels that were undone, returned or surplus took time, too."""
-
-    labeling: float
-    adjudicating: float
-
-    @property
-    def total(self) -> float:
-        return self.labeling + self.adjudicating
-
-
-def human_time_of(session: Session) -> HumanTime:
-    return _time(Submission.objects.filter(session=session), Resolution.objects.filter(item__session=session))
-
-
-def human_time_of_project(project: Project) -> HumanTime:
-    """What labeling has taken of people's time in a project: a part of what its models cost."""
-    return _time(
-        Submission.objects.filter(session__project=project),
-        Resolution.objects.filter(item__session__project=project),
-    )
-
-
-def _time(submissions: Any, resolutions: Any) -> HumanTime:
-    labeling = submissions.aggregate(total=Sum("seconds", default=0.0))["total"]
-    return HumanTime(labeling, resolutions.aggregate(total=Sum("seconds", default=0.0))["total"])
 
 
 def export_lines(session: Session) -> Iterator[dict[str, Any]]:

@@ -6,12 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from django.db import connection
 from django.db.models import F, QuerySet
 
 from apps.accounts.models import User
 from apps.labeling.item_content import ItemContent, content_of
-from apps.labeling.leases import Lease
 from apps.labeling.models import (
     Comment,
     Item,
@@ -19,6 +17,7 @@ from apps.labeling.models import (
     Session,
     Submission,
     SubmissionState,
+    Unread,
 )
 
 
@@ -39,7 +38,7 @@ class HeldItem:
     """Question key -> what a model proposes."""
 
 
-_HELD = """
+HELD_CONTENT = """
     SELECT i.id, i.position, e.payload, u.answers, u.seconds, u.revision, (
         SELECT r.reason FROM labeling_review r JOIN labeling_submission b ON b.id = r.submission_id
         WHERE b.item_id = i.id AND b.user_id = %(user)s AND b.state = 'returned' ORDER BY r.id DESC LIMIT 1
@@ -49,21 +48,12 @@ _HELD = """
     FROM labeling_item i
     JOIN datasets_example e ON e.id = i.example_id
     LEFT JOIN labeling_unsent u ON u.item_id = i.id AND u.user_id = %(user)s
-    WHERE i.session_id = %(session)s AND i.id = ANY(%(items)s)"""
+    WHERE i.session_id = %(session)s AND i.id = held.item_id"""
+"""What the page gets of one row of `held`, for `held_item`."""
 
 
-def held_items(session: Session, user: User, leases: Sequence[Lease]) -> list[HeldItem]:
-    """What the leases are for, in their order."""
-    if not leases:
-        return []
-    ids = [lease.item_id for lease in leases]
-    with connection.cursor() as cursor:
-        cursor.execute(_HELD, {"session": session.pk, "user": user.pk, "items": ids})
-        found = {row[0]: row for row in cursor.fetchall()}
-    return [_held(session, user, found[item_id]) for item_id in ids if item_id in found]
-
-
-def _held(session: Session, user: User, row: tuple[Any, ...]) -> HeldItem:
+def held_item(session: Session, user: User, row: tuple[Any, ...]) -> HeldItem:
+    """Of a row of `HELD_CONTENT`."""
     item_id, position, payload, unsent, seconds, revision, returned_because, drafted = row
     content = content_of(json.loads(payload))
     numbered = [(str(number), text) for number, text in enumerate(content.candidates, 1)]
@@ -88,26 +78,32 @@ class Tally:
     mine: int
     done: int
     wanted: int
+    replies: int
+    """Comments to the person that they have not read."""
 
     @property
     def share(self) -> float:
         return self.done / self.wanted if self.wanted else 0.0
 
 
-def tally_of(session: Session, user: User) -> Tally:
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT coalesce(sum(submitted_count) FILTER (WHERE user_id = %s), 0), coalesce(sum(submitted_count), 0)"
-            " FROM labeling_participant WHERE session_id = %s",
-            [user.pk, session.pk],
-        )
-        mine, done = cursor.fetchone()
-    return Tally(int(mine), int(done), session.seat_count)
-
-
 def thread_of(item: Item, user: User) -> QuerySet[Comment]:
     """What this labeler and the reviewers wrote to each other about the item; other threads are not theirs."""
-    return Comment.objects.filter(item=item, thread_of=user).select_related("author").order_by("pk")
+    return thread_of_all([item], user)
+
+
+def threads_to_read(session: Session, user: User) -> list[tuple[Item, list[Comment]]]:
+    """The person's own threads with comments that they have not read: the item, and all of the thread."""
+    items = Unread.objects.filter(session=session, user=user, thread_of=user).values("item")
+    found = list(Item.objects.filter(pk__in=items).select_related("example").order_by("position"))
+    comments: dict[int, list[Comment]] = {item.pk: [] for item in found}
+    for comment in thread_of_all(found, user):
+        comments[comment.item_id].append(comment)
+    return [(item, comments[item.pk]) for item in found]
+
+
+def thread_of_all(items: Sequence[Item], user: User) -> QuerySet[Comment]:
+    comments = Comment.objects.filter(item__in=items, thread_of=user)
+    return comments.select_related("author").order_by("pk")
 
 
 def item_in_hands(session: Session, user: User, item_id: int) -> Item | None:

@@ -22,11 +22,12 @@ from apps.labeling.models import (
     Session,
     Submission,
     SubmissionState,
+    TimeUse,
 )
 from apps.labeling.services.settling import BATCH, Chosen, Given, given_labels, resolution_store
 from apps.labeling.services.submitting import AnswersRefusedError
+from apps.labeling.services.time_spending import measured, time_add
 
-LONGEST_SECONDS = 3600.0
 MOST_NOTE_CHARACTERS = 5000
 
 
@@ -52,7 +53,7 @@ def item_adjudicate(
     A cause is asked for, unless everybody had said the same and the audit agrees. An answer of one's own needs a note
     that says why.
     """
-    note = _note(note)
+    note, seconds = _note(note), measured(seconds)
     with transaction.atomic():
         locked = _locked(item, by)
         questions = list(locked.session.questions.all())
@@ -72,13 +73,14 @@ def item_adjudicate(
             cause="" if confirms else cause,
             note=note,
             decided_by=by,
-            seconds=None if seconds is None else min(max(seconds, 0.0), LONGEST_SECONDS),
+            seconds=seconds,
         )
+        time_add(session_id=locked.session_id, user_id=by.pk, use=TimeUse.ADJUDICATION, seconds=seconds)
         _record(locked.session, by, "labeling.item_adjudicated", item=locked.pk, cause=resolution.cause)
     return resolution
 
 
-def item_set_aside(*, item: Item, by: User, note: str) -> None:
+def item_set_aside(*, item: Item, by: User, note: str, seconds: float | None = None) -> None:
     """Leave the item without an answer: it goes into no version. The labels are kept."""
     note = _note(note)
     if not note:
@@ -86,6 +88,12 @@ def item_set_aside(*, item: Item, by: User, note: str) -> None:
     with transaction.atomic():
         locked = _locked(item, by)
         Item.objects.filter(pk=locked.pk).update(stage=ItemStage.SET_ASIDE)
+        time_add(
+            session_id=locked.session_id,
+            user_id=by.pk,
+            use=TimeUse.ADJUDICATION,
+            seconds=measured(seconds),
+        )
         _record(locked.session, by, "labeling.item_set_aside", item=locked.pk, note=note)
 
 

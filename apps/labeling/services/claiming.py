@@ -5,7 +5,9 @@ passes by the seats that another is just locking.
 """
 
 import random
+from collections.abc import Sequence
 from contextlib import nullcontext
+from dataclasses import dataclass
 from typing import Any
 
 from django.db import IntegrityError, connection, transaction
@@ -15,52 +17,60 @@ from apps.accounts.models import User
 from apps.audit.services import record
 from apps.core.errors import ConflictError
 from apps.labeling.leases import Lease
-from apps.labeling.models import Item, ItemOrder, Participant, Seat, SeatState, Session, SessionState
+from apps.labeling.models import Item, ItemOrder, Seat, SeatState, Session, SessionState
+from apps.labeling.selectors.work import HELD_CONTENT, HeldItem, Tally, held_item
 
 HELD_AT_ONCE = 2
 """The item on the screen and the one after it."""
+MOST_AT_ONCE = 10
+"""Of somebody to whom many items were returned, the page gets the first ones."""
 PLACES = 2**40
 """Random places lie below."""
 
 
+@dataclass(frozen=True)
+class HandedOut:
+    """What a person holds, oldest first; of the first ones that they did not have yet, also the content."""
+
+    leases: list[Lease]
+    new: list[HeldItem]
+    tally: Tally
+
+
 # The seats that `user` may take: of items that they have no seat on, did not skip, and did not label too late before.
+# None while enough is held: that is asked once for the statement, not for each seat.
 _MINE_TO_TAKE = """
     NOT EXISTS (SELECT 1 FROM labeling_seat m WHERE m.item_id = s.item_id AND m.user_id = %(user)s)
     AND NOT EXISTS (SELECT 1 FROM labeling_skip k WHERE k.item_id = s.item_id AND k.user_id = %(user)s)
     AND NOT EXISTS (
         SELECT 1 FROM labeling_submission b
         WHERE b.item_id = s.item_id AND b.user_id = %(user)s AND b.state = 'surplus'
-    )"""
+    )
+    AND (SELECT count(*) FROM kept) < %(wanted)s"""
 
-# Whoever has been through all items need not be looked for: asked once for the statement, not for each seat.
+# Whoever has been through all items need not be looked for: asked once for the statement as well.
 _ANYTHING_LEFT = """
     (
         SELECT coalesce(sum(submitted_count + surplus_count + skipped_count), 0) FROM labeling_participant
         WHERE session_id = %(session)s AND user_id = %(user)s
     ) < %(items)s"""
 
-# A seat whose holder went silent comes first, then the next free one behind `place`, then one before it.
-_TAKE = f"""
-    WITH pick AS (
+_PLACE = """
+    coalesce(%(place)s::bigint, (
+        SELECT cursor FROM labeling_participant WHERE session_id = %(session)s AND user_id = %(user)s
+    ), -1)"""
+"""Where to look first: at random, or behind what the person got last."""
+
+
+def _free(side: str) -> str:
+    return f"""
         SELECT id FROM (
             SELECT s.id FROM labeling_seat s
-            WHERE s.session_id = %(session)s AND s.state = 'held' AND s.held_until < clock_timestamp()
-                AND {_MINE_TO_TAKE}
-            ORDER BY s.held_until LIMIT 1 FOR UPDATE SKIP LOCKED
-        ) silent
-        UNION ALL
-        SELECT id FROM (
-            SELECT s.id FROM labeling_seat s
-            WHERE s.session_id = %(session)s AND s.state = 'open' AND s.place {{side}} %(place)s AND {_MINE_TO_TAKE}
+            WHERE s.session_id = %(session)s AND s.state = 'open' AND s.place {side} {_PLACE} AND {_MINE_TO_TAKE}
                 AND {_ANYTHING_LEFT}
             ORDER BY s.place LIMIT 1 FOR UPDATE SKIP LOCKED
-        ) free
-        LIMIT 1
-    )
-    UPDATE labeling_seat SET state = 'held', user_id = %(user)s, token = gen_random_uuid(),
-        held_since = clock_timestamp(), held_until = clock_timestamp() + %(lease)s * interval '1 second'
-    FROM pick WHERE labeling_seat.id = pick.id
-    RETURNING labeling_seat.id, item_id, token, held_until, place"""  # noqa: S608 - fixed texts
+        ) free"""  # noqa: S608 - fixed texts
+
 
 _KEEP = """
     UPDATE labeling_seat SET held_until = greatest(
@@ -68,6 +78,48 @@ _KEEP = """
     )
     WHERE session_id = %(session)s AND user_id = %(user)s AND state = 'held'
     RETURNING id, item_id, token, held_until, held_since"""
+
+# One statement, so that the next item costs one way to the database. Everything that is held gets another lease; where
+# that is too little, one seat more is taken: one whose holder went silent comes first, then the next free one behind
+# the person's place, then one before it. What is then held comes with the content that the page lacks.
+_HAND_OUT = f"""
+    WITH kept AS ({_KEEP}
+    ), pick AS (
+        SELECT id FROM (
+            SELECT s.id FROM labeling_seat s
+            WHERE s.session_id = %(session)s AND s.state = 'held' AND s.held_until < clock_timestamp()
+                AND {_MINE_TO_TAKE}
+            ORDER BY s.held_until LIMIT 1 FOR UPDATE SKIP LOCKED
+        ) silent
+        UNION ALL {_free(">")}
+        UNION ALL {_free("<=")}
+        LIMIT 1
+    ), taken AS (
+        UPDATE labeling_seat SET state = 'held', user_id = %(user)s, token = gen_random_uuid(),
+            held_since = clock_timestamp(), held_until = clock_timestamp() + %(lease)s * interval '1 second'
+        FROM pick WHERE labeling_seat.id = pick.id
+        RETURNING labeling_seat.id, item_id, token, held_until, held_since, place
+    ), moved AS (
+        UPDATE labeling_participant SET cursor = taken.place FROM taken
+        WHERE %(place)s::bigint IS NULL AND session_id = %(session)s AND user_id = %(user)s
+    ), held AS (
+        SELECT *, row_number() OVER (ORDER BY held_since, id) AS number FROM (
+            SELECT id, item_id, token, held_until, held_since, false AS is_new FROM kept
+            UNION ALL SELECT id, item_id, token, held_until, held_since, true FROM taken
+        ) AS each
+    ), tally AS (
+        SELECT coalesce(sum(submitted_count) FILTER (WHERE user_id = %(user)s), 0) AS mine,
+            coalesce(sum(submitted_count), 0) AS done, (
+                SELECT coalesce(sum(count), 0) FROM labeling_unread
+                WHERE session_id = %(session)s AND user_id = %(user)s AND thread_of_id = %(user)s
+            ) AS replies
+        FROM labeling_participant WHERE session_id = %(session)s
+    )
+    SELECT tally.*, held.is_new, held.id, held.item_id, held.token, held.held_until, content.*
+    FROM tally LEFT JOIN held ON true
+    LEFT JOIN LATERAL ({HELD_CONTENT}) AS content
+        ON held.number <= %(most)s AND NOT held.item_id = ANY(%(have)s::bigint[])
+    ORDER BY held.number"""  # noqa: S608 - fixed texts
 
 
 def leases_renew(*, session: Session, user: User) -> list[Lease]:
@@ -86,13 +138,34 @@ def seats_claim(*, session: Session, user: User, wanted: int = HELD_AT_ONCE) -> 
 
     Fewer when nothing is left that this person may label, or when the session hands out nothing now.
     """
-    leases = leases_renew(session=session, user=user)
-    while len(leases) < wanted and is_handing_out(session):
-        lease = _claim_one(session, user)
-        if lease is None:
-            break
-        leases.append(lease)
-    return leases
+    return hand_out(session=session, user=user, wanted=wanted).leases
+
+
+def hand_out(
+    *, session: Session, user: User, wanted: int = HELD_AT_ONCE, have: Sequence[int] = ()
+) -> HandedOut:
+    """As `seats_claim`, with the content of the items that are not among `have`, and the tally."""
+    parameters = {
+        "session": session.pk,
+        "user": user.pk,
+        "lease": session.lease_seconds,
+        "wanted": wanted if is_handing_out(session) else 0,
+        "items": session.item_count,
+        "most": MOST_AT_ONCE,
+        "have": list(have),
+    }
+    new: dict[int, HeldItem] = {}
+    while True:
+        by_chance = session.order == ItemOrder.RANDOM
+        rows = _handed_out(parameters | {"place": random.randrange(PLACES) if by_chance else None})
+        leases = [Lease(*row[4:8]) for row in rows if row[4] is not None]
+        new |= {row[5]: held_item(session, user, row[8:]) for row in rows if row[8] is not None}
+        got_one = any(row[3] for row in rows)
+        if not got_one or len(leases) >= wanted:
+            mine, done, replies = (int(count) for count in rows[0][:3])
+            held = [new[lease.item_id] for lease in leases if lease.item_id in new]
+            return HandedOut(leases, held, Tally(mine, done, session.seat_count, replies))
+        parameters["have"] = [*have, *new]
 
 
 def is_handing_out(session: Session) -> bool:
@@ -101,43 +174,22 @@ def is_handing_out(session: Session) -> bool:
     return session.state == SessionState.OPEN and not is_late
 
 
-def _claim_one(session: Session, user: User) -> Lease | None:
-    parameters = {
-        "session": session.pk,
-        "user": user.pk,
-        "lease": session.lease_seconds,
-        "place": _starting_place(session, user),
-        "items": session.item_count,
-    }
-    for side in (">", "<="):
-        row = _taken(_TAKE.format(side=side), parameters)
-        if row is not None:
-            if session.order != ItemOrder.RANDOM:
-                Participant.objects.filter(session=session, user=user).update(cursor=row[4])
-            return Lease(*row[:4])
-    return None
-
-
-def _starting_place(session: Session, user: User) -> int:
-    """Where to look first: at random, or behind what the person got last."""
-    if session.order == ItemOrder.RANDOM:
-        return random.randrange(PLACES)
-    cursor = Participant.objects.filter(session=session, user=user).values_list("cursor", flat=True).first()
-    return -1 if cursor is None else cursor
-
-
-def _taken(statement: str, parameters: dict[str, Any]) -> tuple[Any, ...] | None:
-    for _ in range(3):
+def _handed_out(parameters: dict[str, Any]) -> list[tuple[Any, ...]]:
+    for tries_left in (2, 1, 0):
         try:
             # On its own the statement is a transaction already; inside one it needs a place to return to.
             within = transaction.atomic() if connection.in_atomic_block else nullcontext()
             with within, connection.cursor() as cursor:
-                cursor.execute(statement, parameters)
-                row: tuple[Any, ...] | None = cursor.fetchone()
-                return row
+                cursor.execute(_HAND_OUT, parameters)
+                rows: list[tuple[Any, ...]] = cursor.fetchall()
+                return rows
         except IntegrityError:
-            continue  # in another tab the same person just took the other seat of this item
-    return None
+            # In another tab the same person just took the other seat of this item.
+            if not tries_left:
+                break
+    with connection.cursor() as cursor:
+        cursor.execute(_HAND_OUT, parameters | {"wanted": 0})
+        return list(cursor.fetchall())
 
 
 def seat_release(*, seat: Seat, by: User) -> None:

@@ -1,6 +1,7 @@
 """A candidate proposes answers to the items of a session; what people make of them stands in their own answers."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from decimal import Decimal
 
 from django.conf import settings
@@ -12,15 +13,16 @@ from apps.accounts.models import User
 from apps.audit.services import record
 from apps.core.errors import ConflictError, PortalError
 from apps.core.states import transition
-from apps.labeling.drafting import drafted_questions, read_answers
+from apps.labeling.drafting import asks_for_chances, drafted_questions, read_answers, reply_chance
 from apps.labeling.item_content import content_of
 from apps.labeling.models import Draft, DraftRun, DraftRunState, Item, Question, Session, SessionState
+from apps.labeling.services.ordering import session_order_again
 from apps.operations.models import Operation, OperationState
 from apps.operations.progress import Progress
 from apps.operations.services import operation_start
 from apps.providers.asking import Outcome, Patience, ask_all
 from apps.providers.asking import Question as Asking
-from apps.registry.inference import chat_request, variant_provider
+from apps.registry.inference import chat_request, questions_at_once, variant_provider
 from apps.registry.models import Variant
 from apps.registry.prompts import messages_for
 
@@ -66,13 +68,20 @@ def drafts_make(*, run: DraftRun, progress: Progress) -> None:
         return
     run.drafts.exclude(error="").delete()  # what failed before gets another chance
     questions = list(run.session.questions.all())
-    asking = list(_askings(run))
+    # What is sent to other providers may be refused with it.
+    with_chances = run.variant.base_model.provider == "local" and asks_for_chances(questions)
+    asking = list(_askings(run, with_chances=with_chances))
     done = run.drafts.count()
     total = done + len(asking)
     progress.report(done, total=total, unit="drafts", message="Loading the model", force=True)
     if asking:
-        provider = variant_provider(run.variant)
-        outcomes = ask_all(provider, asking, patience=Patience(seconds=settings.FTPORTAL_INFERENCE_PATIENCE))
+        provider = variant_provider(run.variant, waiting=lambda why: progress.report(message=why))
+        outcomes = ask_all(
+            provider,
+            asking,
+            in_flight=questions_at_once(run.variant),
+            patience=Patience(seconds=settings.FTPORTAL_INFERENCE_PATIENCE),
+        )
         try:
             for batch in outcomes:
                 _store(run, questions, batch)
@@ -84,6 +93,7 @@ def drafts_make(*, run: DraftRun, progress: Progress) -> None:
     if run.failed_count and not run.draft_count - run.failed_count:
         first = run.drafts.exclude(error="").values_list("error", flat=True).first()
         raise PortalError(f"Every draft failed. The first error: {first}")
+    session_order_again(session=run.session)
     transition(run, DraftRunState.DONE)
 
 
@@ -94,7 +104,7 @@ def drafts_stopped(*, run: DraftRun, operation: Operation) -> None:
         transition(run, DraftRunState.FAILED, error=error)
 
 
-def _askings(run: DraftRun) -> Iterator[Asking]:
+def _askings(run: DraftRun, *, with_chances: bool) -> Iterator[Asking]:
     items = (
         Item.objects.filter(session=run.session, done=0)
         .exclude(drafts__run=run)
@@ -108,7 +118,9 @@ def _askings(run: DraftRun) -> Iterator[Asking]:
             for message in context
             if isinstance(message.get("content"), str)
         ]
-        yield Asking(item_id, chat_request(run.variant, messages_for(run.variant, messages)))
+        request = chat_request(run.variant, messages_for(run.variant, messages))
+        # 0: of no other candidates than the token itself, which costs nothing.
+        yield Asking(item_id, replace(request, top_chances=0) if with_chances else request)
 
 
 def _store(run: DraftRun, questions: list[Question], batch: list[Outcome]) -> None:
@@ -137,4 +149,6 @@ def _draft(run: DraftRun, questions: list[Question], outcome: Outcome) -> Draft:
     if outcome.reply is None:
         return Draft(run=run, item_id=outcome.item_id, error=outcome.error or "No reason was given.")
     text = outcome.reply.text.replace("\x00", "\ufffd")[:MOST_CHARACTERS]
-    return Draft(run=run, item_id=outcome.item_id, text=text, answers=read_answers(questions, text))
+    answers = read_answers(questions, text)
+    chance = reply_chance(outcome.reply.raw) if answers else None
+    return Draft(run=run, item_id=outcome.item_id, text=text, answers=answers, chance=chance)

@@ -15,6 +15,7 @@ from apps.datasets.row_filters import RowFilter
 from apps.datasets.row_finding import rows_of
 from apps.labeling.models import Item, ItemOrder, Seat, Session, SessionState
 from apps.labeling.services.claiming import PLACES
+from apps.labeling.services.ordering import UNCERTAINTY, chosen_questions
 from apps.operations.models import Operation, OperationState
 from apps.operations.progress import Progress
 
@@ -102,28 +103,22 @@ _PLACES = {
     ItemOrder.RANDOM: f"(random() * {PLACES})::bigint",
     ItemOrder.GIVEN: "i.position",
     ItemOrder.SHORT_FIRST: "row_number() OVER (ORDER BY e.characters, i.position)",
-    ItemOrder.UNCERTAIN_FIRST: "row_number() OVER (ORDER BY u.agreement NULLS LAST, i.position)",
+    ItemOrder.UNCERTAIN_FIRST: "row_number() OVER (ORDER BY u.certainty NULLS LAST, i.position)",
 }
-_UNCERTAINTY = """
-    LEFT JOIN LATERAL (
-        SELECT min(b.agreement) AS agreement FROM labeling_item b
-        WHERE b.example_id = i.example_id AND b.session_id <> i.session_id
-    ) u ON true"""
-"""How far earlier labels of the row agreed: the less, the less certain it is."""
 
 
 def _make_seats(session: Session) -> int:
     """All seats of an item stand together, so that items get complete; at random, each stands for itself."""
-    uncertainty = _UNCERTAINTY if session.order == ItemOrder.UNCERTAIN_FIRST else ""
+    uncertainty = UNCERTAINTY if session.order == ItemOrder.UNCERTAIN_FIRST else ""
     statement = f"""
         INSERT INTO labeling_seat (session_id, item_id, number, place, state)
-        SELECT %s, i.id, n.number, {_PLACES[ItemOrder(session.order)]}, 'open'
+        SELECT %(session)s, i.id, n.number, {_PLACES[ItemOrder(session.order)]}, 'open'
         FROM labeling_item i
         JOIN datasets_example e ON e.id = i.example_id
         {uncertainty}
         CROSS JOIN LATERAL generate_series(1, i.wanted) AS n(number)
-        WHERE i.session_id = %s
+        WHERE i.session_id = %(session)s
     """  # noqa: S608
     with connection.cursor() as cursor:
-        cursor.execute(statement, [session.pk, session.pk])
+        cursor.execute(statement, {"session": session.pk, "chosen": chosen_questions(session)})
         return int(cursor.rowcount)

@@ -20,9 +20,11 @@ from apps.labeling.models import (
     Session,
     Submission,
     SubmissionState,
+    TimeUse,
     Unsent,
 )
 from apps.labeling.services.submitting import participant_count
+from apps.labeling.services.time_spending import time_add
 
 UNDO_WITHIN = timedelta(minutes=30)
 KEPT_FOR_AUTHOR = timedelta(days=14)
@@ -101,6 +103,13 @@ def label_reopen(*, submission: Submission, to: str, hold: timedelta = KEPT_FOR_
         submitted=-1,
         completed=-int(item.done == item.wanted),
         seconds=-submission.seconds,
+    )
+    # The label ended, but the time was spent.
+    time_add(
+        session_id=submission.session_id,
+        user_id=submission.user_id,
+        use=TimeUse.TAKEN_BACK,
+        seconds=submission.seconds,
     )
 
 

@@ -5,18 +5,19 @@ from django.db import transaction
 from apps.accounts.models import User
 from apps.audit.services import record
 from apps.core.errors import ConflictError, NotAllowedError, PortalError
-from apps.labeling.models import Item, ItemStage, Review, ReviewVerdict, Submission, SubmissionState
+from apps.labeling.models import Item, ItemStage, Review, ReviewVerdict, Submission, SubmissionState, TimeUse
 from apps.labeling.services.reopening import label_reopen
 from apps.labeling.services.settling import given_labels, items_pass_on
+from apps.labeling.services.time_spending import measured, time_add
 
 MOST_REASON_CHARACTERS = 2000
 
 
-def label_accept(*, submission: Submission, by: User) -> None:
+def label_accept(*, submission: Submission, by: User, seconds: float | None = None) -> None:
     """The label may count. With the last one of its item accepted, the item moves on."""
     with transaction.atomic():
         item, locked = _locked(submission, by)
-        Review.objects.create(submission=locked, reviewer=by, verdict=ReviewVerdict.ACCEPTED)
+        _keep(locked, by, ReviewVerdict.ACCEPTED, seconds)
         _record(locked, by, "labeling.label_accepted")
         if not Submission.objects.filter(item=item, state=SubmissionState.COUNTS, review=None).exists():
             questions = list(item.session.questions.all())
@@ -24,14 +25,14 @@ def label_accept(*, submission: Submission, by: User) -> None:
             items_pass_on(items=[item], questions=questions, given=given)
 
 
-def label_return(*, submission: Submission, by: User, reason: str) -> None:
+def label_return(*, submission: Submission, by: User, reason: str, seconds: float | None = None) -> None:
     """Give the item back to the label's author, who sees the reason and labels anew. The label itself is kept."""
     reason = reason.strip().replace("\x00", "")[:MOST_REASON_CHARACTERS]
     if not reason:
         raise PortalError("Say what should be different: the author reads it beside the item.")
     with transaction.atomic():
         _, locked = _locked(submission, by)
-        Review.objects.create(submission=locked, reviewer=by, verdict=ReviewVerdict.REJECTED, reason=reason)
+        _keep(locked, by, ReviewVerdict.REJECTED, seconds, reason)
         label_reopen(submission=locked, to=SubmissionState.RETURNED)
         _record(locked, by, "labeling.label_returned", reason=reason)
 
@@ -48,6 +49,14 @@ def _locked(submission: Submission, by: User) -> tuple[Item, Submission]:
         raise ConflictError("This label has been reviewed already. Reload the page.")
     locked.session, locked.item = item.session, item
     return item, locked
+
+
+def _keep(
+    submission: Submission, by: User, verdict: ReviewVerdict, seconds: float | None, reason: str = ""
+) -> None:
+    taken = measured(seconds)
+    Review.objects.create(submission=submission, reviewer=by, verdict=verdict, reason=reason, seconds=taken)
+    time_add(session_id=submission.session_id, user_id=by.pk, use=TimeUse.REVIEW, seconds=taken)
 
 
 def _record(submission: Submission, by: User, action: str, **data: str) -> None:

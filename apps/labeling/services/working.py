@@ -1,4 +1,4 @@
-"""While somebody labels: what is not submitted yet is saved; items are skipped, flagged, talked about."""
+"""While somebody labels: what is not submitted yet is saved; items are skipped and flagged."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -11,12 +11,11 @@ from apps.accounts.models import User
 from apps.audit.services import record
 from apps.core.canonical import canonical_json
 from apps.core.errors import ConflictError, PortalError
-from apps.labeling.models import Comment, Flag, Item, Seat, SeatState, Session, Skip
+from apps.labeling.models import Flag, Item, Seat, SeatState, Session, Skip
 from apps.labeling.services.claiming import seat_hand_back
 from apps.labeling.services.submitting import participant_count
 
 MOST_UNSENT_BYTES = 2_000_000
-MOST_COMMENT_CHARACTERS = 5000
 MOST_REASON_CHARACTERS = 300
 
 _SAVE = """
@@ -94,18 +93,6 @@ def flag_settle(*, flag: Flag, by: User) -> None:
             target=flag.item.session,
             data={"item": flag.item_id, "reason": flag.reason},
         )
-
-
-def comment_add(*, session: Session, item_id: int, thread_of: User, author: User, text: str) -> Comment:
-    """A line in the thread between one labeler and the reviewers."""
-    text = text.strip()
-    if not text or "\x00" in text or len(text) > MOST_COMMENT_CHARACTERS:
-        raise PortalError(f"A comment has 1 to {MOST_COMMENT_CHARACTERS} characters.")
-    with transaction.atomic():
-        item = _item(session, item_id)
-        comment = Comment.objects.create(item=item, thread_of=thread_of, author=author, text=text)
-        Item.objects.filter(pk=item.pk).update(comment_count=F("comment_count") + 1)
-    return comment
 
 
 def _item(session: Session, item_id: int) -> Item:

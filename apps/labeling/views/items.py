@@ -17,7 +17,8 @@ from apps.labeling.selectors.sessions import (
     skips_of,
     threads_of,
 )
-from apps.labeling.services.working import comment_add, flag_settle
+from apps.labeling.services.talking import comment_add, threads_read
+from apps.labeling.services.working import flag_settle
 from apps.labeling.views.sessions import get_session, label_crumbs
 from apps.projects.access import ProjectRequest, project_view
 
@@ -29,7 +30,7 @@ def items(request: ProjectRequest, pk: int) -> HttpResponse:
     wanted = wanted if wanted in ITEM_FILTERS else ""
     context = {
         "session": session,
-        "page": items_page(session, request.GET, wanted=wanted),
+        "page": items_page(session, request.user, request.GET, wanted=wanted),
         "wanted": wanted,
         "choices": ITEM_FILTERS.items(),
         "breadcrumbs": label_crumbs(request, (session.name, session.get_absolute_url()), ("Items", "")),
@@ -43,13 +44,15 @@ def item(request: ProjectRequest, pk: int) -> HttpResponse:
     found = get_item(request, pk)
     labels, is_blind = labels_visible(found, request.user)
     session = found.session
+    comments = list(threads_of(found, request.user, is_blind=is_blind))
+    threads_read(item_id=found.pk, threads_of=[one.thread_of_id for one in comments], user=request.user)
     context = {
         "session": session,
         "item": found,
         "content": content_of(found.example.payload),
         "labels": labels,
         "is_blind": is_blind,
-        "comments": threads_of(found, request.user, is_blind=is_blind),
+        "comments": comments,
         "flags": flags_of(found),
         "skips": skips_of(found),
         "form": CommentForm(),

@@ -1,5 +1,7 @@
 """Review of single labels, and adjudication of items on which labels differ."""
 
+import math
+
 from django.contrib import messages
 from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
@@ -94,7 +96,7 @@ def judge(request: ProjectRequest, pk: int) -> HttpResponse:
 @project_view(Permission.REVIEW, methods=("POST",))
 def set_aside(request: ProjectRequest, pk: int) -> HttpResponse:
     item = get_open_item(request, pk)
-    item_set_aside(item=item, by=request.user, note=request.POST.get("note", ""))
+    item_set_aside(item=item, by=request.user, note=request.POST.get("note", ""), seconds=_seconds(request))
     return _next(request, item.session, item)
 
 
@@ -137,14 +139,15 @@ def review(request: ProjectRequest, pk: int) -> HttpResponse:
 @project_view(Permission.REVIEW, methods=("POST",))
 def accept_label(request: ProjectRequest, pk: int) -> HttpResponse:
     label = get_label(request, pk)
-    label_accept(submission=label, by=request.user)
+    label_accept(submission=label, by=request.user, seconds=_seconds(request))
     return _back_to_review(request, label)
 
 
 @project_view(Permission.REVIEW, methods=("POST",))
 def return_label(request: ProjectRequest, pk: int) -> HttpResponse:
     label = get_label(request, pk)
-    label_return(submission=label, by=request.user, reason=request.POST.get("reason", ""))
+    reason = request.POST.get("reason", "")
+    label_return(submission=label, by=request.user, reason=reason, seconds=_seconds(request))
     messages.success(request, "Returned. Its author sees the item again, with your reason.")
     return _back_to_review(request, label)
 
@@ -189,6 +192,15 @@ def _item_context(request: ProjectRequest, shown: ShownItem) -> dict[str, object
 
 def _adjudication_url(request: ProjectRequest, session: Session) -> str:
     return reverse("labeling:adjudication", args=[request.workspace.slug, request.project.slug, session.pk])
+
+
+def _seconds(request: ProjectRequest) -> float | None:
+    """What the page measured; without JavaScript it measures nothing."""
+    try:
+        seconds = float(request.POST.get("seconds", ""))
+    except ValueError:
+        return None
+    return seconds if math.isfinite(seconds) else None
 
 
 def _next(request: ProjectRequest, session: Session, item: Item) -> HttpResponse:

@@ -10,8 +10,9 @@ from apps.core.errors import ConflictError
 from apps.core.pagination import keyset_page
 from apps.labeling.access import LabelerRequest, labeler_view
 from apps.labeling.models import Submission, SubmissionState
-from apps.labeling.selectors.work import look_again_of, my_labels
+from apps.labeling.selectors.work import item_in_hands, look_again_of, my_labels, threads_to_read
 from apps.labeling.services.reopening import label_reopen, look_again_confirm
+from apps.labeling.services.talking import comment_add, threads_read
 
 
 @labeler_view()
@@ -20,6 +21,7 @@ def mine(request: LabelerRequest) -> HttpResponse:
     context = {
         "session": session,
         "page": keyset_page(my_labels(session, request.user), request.GET, descending=True),
+        "threads": threads_to_read(session, request.user),
         "again": look_again_of(session, request.user)[:100],
     }
     return render(request, "labeling/mine.html", context)
@@ -43,6 +45,21 @@ def reopen(request: LabelerRequest) -> HttpResponse:
         )
         label_reopen(submission=_label(request, labels), to=SubmissionState.REPLACED)
     return redirect("labeling:work", request.workspace.slug, request.project.slug, request.labeling.pk)
+
+
+@labeler_view(methods=("POST",))
+def read_thread(request: LabelerRequest) -> HttpResponse:
+    """What the reviewers wrote about an item is read; with a text, answered as well."""
+    session, user = request.labeling, request.user
+    given = request.POST.get("item", "")
+    number = int(given) if given.isascii() and given.isdigit() and len(given) < 19 else 0
+    item = item_in_hands(session, user, number)
+    if item is None:
+        raise ConflictError("This item is not one of yours. Reload the page.")
+    if text := request.POST.get("text", "").strip():
+        comment_add(session=session, item_id=item.pk, thread_of=user, author=user, text=text)
+    threads_read(item_id=item.pk, threads_of=[user.pk], user=user)
+    return redirect("labeling:mine", request.workspace.slug, request.project.slug, session.pk)
 
 
 def _label(request: LabelerRequest, among: QuerySet[Submission]) -> Submission:

@@ -17,11 +17,10 @@ from apps.labeling.models import Outcome, OutcomeState
 from apps.labeling.selectors.outcomes import (
     causes_of,
     export_lines,
-    human_time_of,
-    human_time_of_project,
     provenance_counts,
 )
 from apps.labeling.selectors.resolving import stage_counts
+from apps.labeling.selectors.spending import project_time, session_time
 from apps.labeling.services.outcomes import KIND, outcome_again, outcome_request
 from apps.labeling.tabs import session_tabs
 from apps.labeling.views.sessions import get_session, label_crumbs
@@ -49,8 +48,8 @@ def outcome(request: ProjectRequest, pk: int) -> HttpResponse:
         "counts": counts,
         "provenance": provenance_counts(session),
         "causes": causes_of(session),
-        "time": human_time_of(session),
-        "project_time": human_time_of_project(request.project),
+        "spent": session_time(session),
+        "project_time": project_time(request.project),
         "last": last,
         "is_working": last is not None and last.state == OutcomeState.WAITING,
         "operation": latest_operation_for(last, KIND) if last else None,

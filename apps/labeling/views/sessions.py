@@ -23,7 +23,9 @@ from apps.labeling.selectors.sessions import (
     people_of,
     sessions_of,
     stages_of_items,
+    unread_by,
 )
+from apps.labeling.selectors.spending import session_time
 from apps.labeling.services.claiming import seat_release
 from apps.labeling.services.preparing import count_matching, row_filter_of
 from apps.labeling.services.sessions import (
@@ -120,7 +122,13 @@ def session(request: ProjectRequest, pk: int) -> HttpResponse:
     else:
         stages = stages_of_items(found)
         context["tabs"] = session_tabs(request, found, "session", stage_counts(found, stages))
-        context |= {"figures": figures_of(found), "stages": _stages(stages), "holds": holds_of(found)[:200]}
+        context |= {
+            "figures": figures_of(found),
+            "spent": session_time(found),
+            "reply_count": unread_by(found, request.user),
+            "stages": _stages(stages),
+            "holds": holds_of(found)[:200],
+        }
     is_ready = request.GET.get("was") == SessionState.PREPARING != found.state
     return render_partial(request, "labeling/session.html", context, partials=("live",), refresh=is_ready)
 

@@ -13,18 +13,12 @@ from apps.labeling.calls import Call, call
 from apps.labeling.leases import Lease
 from apps.labeling.markdown import markdown_html
 from apps.labeling.models import Question
-from apps.labeling.selectors.work import (
-    HeldItem,
-    held_items,
-    item_in_hands,
-    look_again_of,
-    tally_of,
-    thread_of,
-)
-from apps.labeling.services.claiming import is_handing_out, leases_renew, seats_claim
+from apps.labeling.selectors.work import HeldItem, item_in_hands, look_again_of, thread_of
+from apps.labeling.services.claiming import MOST_AT_ONCE, hand_out, is_handing_out, leases_renew
 from apps.labeling.services.reopening import last_label_undo
 from apps.labeling.services.submitting import Submit, label_submit
-from apps.labeling.services.working import comment_add, item_flag, item_skip, unsent_save
+from apps.labeling.services.talking import comment_add, threads_read
+from apps.labeling.services.working import item_flag, item_skip, unsent_save
 
 
 @labeler_view()
@@ -52,8 +46,6 @@ def work(request: LabelerRequest) -> HttpResponse:
     return render(request, "labeling/work.html", context)
 
 
-MOST_AT_ONCE = 10
-"""Of somebody to whom many items were returned, the page gets the first ones."""
 CALLS = ("claim", "submit", "save", "heartbeat", "skip", "flag", "undo")
 
 
@@ -155,6 +147,7 @@ def comments(request: Call, item_pk: int) -> dict[str, Any]:
         raise ConflictError("This item is not in your hands any more.")
     if text := request.data.text("text"):
         comment_add(session=session, item_id=item.pk, thread_of=user, author=user, text=text)
+    threads_read(item_id=item.pk, threads_of=[user.pk], user=user)
     lines = thread_of(item, user)
     return {
         "comments": [
@@ -165,16 +158,15 @@ def comments(request: Call, item_pk: int) -> dict[str, Any]:
 
 
 def _hand_out(request: Call) -> dict[str, Any]:
-    session, user = request.labeling, request.user
-    leases = seats_claim(session=session, user=user)[:MOST_AT_ONCE]
-    have = set(request.data.integers("have"))
-    new = held_items(session, user, [lease for lease in leases if lease.item_id not in have])
-    tally = tally_of(session, user)
+    session = request.labeling
+    handed = hand_out(session=session, user=request.user, have=request.data.integers("have"))
+    tally = handed.tally
     return {
-        "held": [_lease_data(lease) for lease in leases],
-        "items": [_item_data(held, shows_answer=session.shows_answer) for held in new],
+        "held": [_lease_data(lease) for lease in handed.leases[:MOST_AT_ONCE]],
+        "items": [_item_data(held, shows_answer=session.shows_answer) for held in handed.new],
         "tally": {"mine": tally.mine, "done": tally.done, "wanted": tally.wanted},
         "handing_out": is_handing_out(session),
+        "replies": tally.replies,
     }
 
 

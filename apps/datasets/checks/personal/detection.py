@@ -4,8 +4,9 @@ import re
 from functools import lru_cache
 
 from apps.datasets.checks.personal.contacts import emails, ip_addresses, phones
-from apps.datasets.checks.personal.hits import CARD, EMAIL, IBAN, IP, NATIONAL_ID, PHONE, SECRET, Hit
+from apps.datasets.checks.personal.hits import CARD, EMAIL, IBAN, IP, NAME, NATIONAL_ID, PHONE, SECRET, Hit
 from apps.datasets.checks.personal.numbers import cards, ibans, national_ids
+from apps.datasets.checks.personal.people_names import names, packaged_lists
 from apps.datasets.checks.personal.secrets import secrets
 
 _DIGITS = re.compile(r"\d(?:[ ()./:+A-Za-z\-]{0,2}\d){5}")
@@ -25,7 +26,19 @@ _NAMES = (
 _LONG_WORD = 16
 KEPT = 8192
 # Where two rules find the same characters, the more telling one counts.
-_ORDER = {SECRET: 0, EMAIL: 1, IBAN: 2, CARD: 3, NATIONAL_ID: 4, IP: 5, PHONE: 6}
+_ORDER = {SECRET: 0, EMAIL: 1, IBAN: 2, CARD: 3, NATIONAL_ID: 4, IP: 5, PHONE: 6, NAME: 7}
+_looks_for_names = False
+
+
+def look_for_names(on: bool) -> None:
+    """Whether this process looks for names of people from now on. The extra `ftportal[names]` has the lists."""
+    global _looks_for_names  # noqa: PLW0603 - set once, when the program starts
+    _looks_for_names = on
+    kinds_in.cache_clear()
+
+
+def looks_for_names() -> bool:
+    return _looks_for_names
 
 
 def hits_in(text: str) -> list[Hit]:
@@ -40,6 +53,8 @@ def hits_in(text: str) -> list[Hit]:
         found += cards(text)
         found += national_ids(text)
         found += phones(text)
+    if _looks_for_names:
+        found += names(text, packaged_lists())
     if len(found) < 2:
         return found
     found.sort(key=lambda hit: (_ORDER[hit.kind], hit.start - hit.end))

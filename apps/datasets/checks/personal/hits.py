@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-EMAIL, PHONE, IBAN, CARD, NATIONAL_ID, IP, SECRET = (
+EMAIL, PHONE, IBAN, CARD, NATIONAL_ID, IP, SECRET, NAME = (
     "email",
     "phone",
     "iban",
@@ -10,6 +10,7 @@ EMAIL, PHONE, IBAN, CARD, NATIONAL_ID, IP, SECRET = (
     "national_id",
     "ip",
     "secret",
+    "name",
 )
 KINDS = {
     EMAIL: "E-mail addresses",
@@ -19,6 +20,7 @@ KINDS = {
     NATIONAL_ID: "National identity numbers",
     IP: "IP addresses",
     SECRET: "Keys, tokens and passwords",
+    NAME: "Names of people",
 }
 
 

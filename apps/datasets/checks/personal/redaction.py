@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection
 from typing import Any
 
 from apps.datasets.checks.personal.detection import hits_in
-from apps.datasets.checks.personal.hits import CARD, EMAIL, IBAN, IP, NATIONAL_ID, PHONE, SECRET, Hit
+from apps.datasets.checks.personal.hits import CARD, EMAIL, IBAN, IP, NAME, NATIONAL_ID, PHONE, SECRET, Hit
 
 NAMES = {
     EMAIL: "EMAIL",
@@ -16,6 +16,7 @@ NAMES = {
     NATIONAL_ID: "ID",
     IP: "IP",
     SECRET: "SECRET",
+    NAME: "NAME",
 }
 Replacement = Callable[[Hit, str], str]
 

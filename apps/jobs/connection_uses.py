@@ -1,0 +1,12 @@
+"""What of the training side runs over a connection, so that it is not taken away from under it."""
+
+from apps.jobs.models import TrainingJob
+from apps.providers.models import Connection
+
+NAMED = 20
+
+
+def jobs_over(connection: Connection) -> list[str]:
+    """Jobs that have not ended, oldest first, in words for a page."""
+    jobs = TrainingJob.objects.filter(base_model__connection=connection, state__in=TrainingJob.OPEN)
+    return [f"the job “{name}”" for name in jobs.order_by("pk").values_list("name", flat=True)[:NAMED]]

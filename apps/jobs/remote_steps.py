@@ -1,0 +1,125 @@
+"""How a job at a provider moves on: sent, asked about, heard of. Each step is one write."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db import transaction
+from django.utils import timezone
+
+from apps.audit.services import record
+from apps.jobs.models import Checkpoint, TrainingJob
+from apps.operations.models import Operation
+from apps.providers.contracts import ProviderError, RemoteCheckpoint, TrainingEvent
+from apps.providers.remote import RemoteProgress
+
+LOG_CHARACTERS = 64 * 1024
+
+
+def job_submission_begin(*, job: TrainingJob) -> None:
+    """From now on the job may exist at the provider."""
+    now = timezone.now()
+    TrainingJob.objects.filter(pk=job.pk, submission_started_at=None).update(
+        submission_started_at=now, updated_at=now
+    )
+    job.submission_started_at = job.submission_started_at or now
+
+
+def job_send_later(*, job: TrainingJob, at: datetime) -> None:
+    """The provider lets it wait; the next attempt to send it is due then."""
+    TrainingJob.objects.filter(pk=job.pk, handle="").update(next_poll_at=at, updated_at=timezone.now())
+
+
+def job_sent(*, job: TrainingJob, handle: str) -> None:
+    """The provider has it: it is asked about from now on."""
+    with transaction.atomic():
+        now = timezone.now()
+        TrainingJob.objects.filter(pk=job.pk).update(handle=handle, next_poll_at=now, updated_at=now)
+        record(
+            workspace=job.project.workspace,
+            actor=None,
+            action="job.sent",
+            target=job,
+            data={"connection": str(job.base_model.connection), "handle": handle},
+        )
+    job.refresh_from_db(fields=["handle", "next_poll_at"])
+
+
+def job_problem_note(*, job: TrainingJob, error: ProviderError) -> None:
+    """The provider's own reply, for whoever looks into it."""
+    TrainingJob.objects.filter(pk=job.pk).update(provider_reply=dict(error.raw), updated_at=timezone.now())
+
+
+def job_poll_failed(*, job: TrainingJob, error: ProviderError, next_poll_at: datetime) -> None:
+    TrainingJob.objects.filter(pk=job.pk, next_poll_at__isnull=False).update(
+        poll_failures=job.poll_failures + 1,
+        poll_error=error.message,
+        next_poll_at=next_poll_at,
+        updated_at=timezone.now(),
+    )
+
+
+def job_polled(*, job: TrainingJob, progress: RemoteProgress, next_poll_at: datetime | None) -> None:
+    """What one answer said, besides its events."""
+    fields: dict[str, Any] = {
+        "cursor": progress.cursor,
+        "provider_status": progress.status[:60],
+        "provider_reply": dict(progress.reply),
+        "poll_failures": 0,
+        "poll_error": "",
+        "polled_at": timezone.now(),
+        "next_poll_at": next_poll_at,
+        "updated_at": timezone.now(),
+    }
+    if progress.trained_tokens is not None:
+        fields["trained_tokens"] = progress.trained_tokens
+    if progress.cost is not None:
+        fields |= {"cost": progress.cost, "currency": progress.currency or job.currency}
+    said = _said(progress.events)
+    if said:
+        fields["log_tail"] = (job.log_tail + said)[-LOG_CHARACTERS:]
+    TrainingJob.objects.filter(pk=job.pk).update(**fields)
+
+
+def jobs_unchanged(*, due: Sequence[tuple[TrainingJob, timedelta]]) -> None:
+    """Nothing new of many jobs: only when each is asked about next, in one statement."""
+    now = timezone.now()
+    for job, pause in due:
+        job.polled_at, job.next_poll_at = now, now + pause
+    TrainingJob.objects.bulk_update([job for job, _ in due], ["polled_at", "next_poll_at"])
+
+
+def _said(events: Iterable[TrainingEvent]) -> str:
+    """What the provider said in words, as lines of a log."""
+    lines = [
+        f"{datetime.fromtimestamp(event.time, tz=timezone.get_current_timezone()):%Y-%m-%d %H:%M:%S}"
+        f" {str(event.data.get('level', 'info')).upper():5} {event.data.get('text', '')}\n"
+        for event in events
+        if event.type == "message"
+    ]
+    return "".join(lines).replace("\0", "\ufffd")
+
+
+def job_remote_checkpoints(*, job: TrainingJob, checkpoints: Sequence[RemoteCheckpoint]) -> None:
+    """The states of the model that the provider keeps, each under its name there."""
+    Checkpoint.objects.bulk_create(
+        [
+            Checkpoint(
+                job=job,
+                step=each.step,
+                provider_model=each.provider_model,
+                validation_loss=each.validation_loss,
+            )
+            for each in checkpoints
+        ],
+        update_conflicts=True,
+        unique_fields=["job", "step"],
+        update_fields=["provider_model", "validation_loss"],
+    )
+
+
+def job_poll_soon(*, operation: Operation) -> None:
+    """Somebody asked to stop: the provider hears it at the next round."""
+    TrainingJob.objects.filter(pk=operation.subject_id, state__in=TrainingJob.ACTIVE).update(
+        next_poll_at=timezone.now()
+    )

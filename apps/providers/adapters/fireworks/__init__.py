@@ -1,0 +1,1 @@
+"""Fireworks AI, through its own client."""

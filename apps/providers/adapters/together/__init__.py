@@ -1,0 +1,1 @@
+"""Together AI, through its own client."""
