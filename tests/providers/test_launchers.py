@@ -265,3 +265,6 @@ def test_a_command_that_is_not_there(tmp_path: Path, bench: Callable[..., Bench]
     nothing: LaunchedTrainer = provider_class("axolotl")(jobs_dir=tmp_path / "jobs")
     with pytest.raises(ProviderRejectedError, match="FTPORTAL_AXOLOTL names no command"):
         nothing.submit(run.request)
+    unreadable: LaunchedTrainer = provider_class("axolotl")(jobs_dir=tmp_path / "jobs", command="'open")
+    with pytest.raises(ProviderRejectedError, match="FTPORTAL_AXOLOTL on the worker's machine can't be read"):
+        unreadable.submit(run.request)

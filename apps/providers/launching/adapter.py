@@ -5,7 +5,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
 
-from apps.providers.contracts import Hyperparameters, Problem, TooLong, TrainingRequest
+from apps.providers.contracts import (
+    Hyperparameters,
+    Problem,
+    ProviderRejectedError,
+    TooLong,
+    TrainingRequest,
+)
 from apps.providers.jobdirs.trainer import JobDirectoryTrainer
 from apps.providers.launching.command import ToolCommand
 from apps.providers.launching.processes import kill_tool
@@ -35,7 +41,12 @@ class LaunchedTrainer(JobDirectoryTrainer):
         self._command = command
 
     def arguments(self) -> Sequence[str]:
-        command = ToolCommand.parse(self._command)
+        try:
+            command = ToolCommand.parse(self._command)
+        except ValueError as error:
+            raise ProviderRejectedError(
+                f"{self.setting} on the worker's machine can't be read: {error}.", code="not_configured"
+            ) from error
         return command.words if command else ()
 
     def validate(self, request: TrainingRequest) -> list[Problem]:

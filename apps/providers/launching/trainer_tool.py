@@ -1,6 +1,7 @@
 """Tools that are built on transformers' trainer: written a recipe, followed by their checkpoints and their log."""
 
 import math
+import os
 import re
 import shutil
 from abc import ABC, abstractmethod
@@ -72,7 +73,12 @@ class TrainerTool(ABC):
         self._log_offset = (
             (self.job_dir / LOG_FILE).stat().st_size if (self.job_dir / LOG_FILE).exists() else 0
         )
-        facts = probe(self._command, self.package, self.environment)
+        # One accelerator, as for our own trainer, unless the worker's environment names others.
+        environment = {
+            "CUDA_VISIBLE_DEVICES": os.environ.get("CUDA_VISIBLE_DEVICES", "0"),
+            **self.environment,
+        }
+        facts = probe(self._command, self.package, environment)
         recipe = self.recipe(
             RecipeRequest(
                 base_model=self.job.base_model,
@@ -89,7 +95,7 @@ class TrainerTool(ABC):
             (self.job_dir / name).write_text(text, encoding="utf-8")
         return Start(
             words=self._command.starting(recipe.module, *recipe.arguments),
-            environment={**self.environment, **recipe.environment},
+            environment={**environment, **recipe.environment},
             facts=facts | {"seed": self.job.settings.seed, "trainer": self.label},
             plan=self._plan(newest.step if newest else None),
         )
