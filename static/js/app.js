@@ -142,9 +142,15 @@
     const reason = event.detail.reason;
     setLive(event.target, reason === "message" ? "finished" : reason === "ended" ? "cut" : null);
   });
+  /** data-follows: what was chosen has a page of its own below this address. Anywhere else a redirect is not meant. */
+  function followed(source, address) {
+    const below = source.closest?.("[data-follows]")?.dataset.follows;
+    return Boolean(below && address && new URL(address, location.href).pathname.startsWith(below));
+  }
   doc.addEventListener("htmx:after:request", (event) => {
     const { ctx } = event.detail;
     if (!isQuiet(ctx.sourceElement)) return;
+    if (followed(ctx.sourceElement, ctx.response.headers.get("HX-Redirect"))) return;
     if (ctx.response.headers.has("HX-Redirect")) {
       event.preventDefault(); // a refresh in the background never takes the page away, as after signing out elsewhere
       setLive(ctx.sourceElement, "cut");
