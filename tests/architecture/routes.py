@@ -33,6 +33,7 @@ class Expected:
 
 BOTH = ("GET", "POST")
 POST = ("POST",)
+ROW = '{"row": {"messages": [{"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}]}}'
 
 EXPECTED: dict[str, Expected] = {
     "home": Expected(SIGNED_IN),
@@ -237,6 +238,15 @@ EXPECTED: dict[str, Expected] = {
     "api:map_import": Expected(REVIEWER, POST, pk="import", body='{"preset": "chat"}'),
     "api:commit_import": Expected(REVIEWER, POST, pk="import", body="{}"),
     "api:discard_import": Expected(REVIEWER, POST, pk="import"),
+    "api:begin_upload": Expected(REVIEWER, POST, body='{"file_name": "rows.jsonl", "size": 12}'),
+    "api:upload_state": Expected(REVIEWER, pk="upload"),
+    "api:put_piece": Expected(REVIEWER, ("PUT",), pk="upload"),
+    "api:import_upload": Expected(REVIEWER, POST, pk="upload", body="{}"),
+    "api:rows": Expected(VIEWER, pk="dataset"),
+    "api:add_row": Expected(REVIEWER, POST, pk="dataset", body=ROW),
+    "api:row": Expected(VIEWER, pk="example"),
+    "api:edit_row": Expected(REVIEWER, ("PUT",), pk="example", body=ROW),
+    "api:remove_row": Expected(REVIEWER, ("DELETE",), pk="example"),
     "api:dataset_checks": Expected(VIEWER, pk="dataset"),
     "api:check_dataset": Expected(REVIEWER, POST, pk="dataset"),
     "api:version_checks": Expected(VIEWER, pk="version"),

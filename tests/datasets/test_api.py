@@ -14,6 +14,7 @@ from apps.accounts.models import ApiKey, Membership, User
 from apps.accounts.services import api_key_create, api_key_revoke
 from apps.audit.models import AuditEvent
 from apps.datasets.models import Dataset, Import
+from apps.datasets.services import row_add
 from tests.datasets.conftest import lines, row, tickets
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -239,3 +240,71 @@ def test_the_schema_is_whole_and_its_page_has_no_script_of_its_own(live_server):
     assert "script-src 'self'" in page.headers["content-security-policy"]
     scripts = [part.split(">")[0] for part in page.text.split("<script")[1:]]
     assert all("src=" in each or "application/json" in each for each in scripts)
+
+
+# --- Pieces and rows ------------------------------------------------------------------------------------------
+
+
+def test_a_file_in_pieces_goes_on_where_it_stopped(api, people):
+    """Two and a half megabytes: one whole piece of two, and the rest."""
+    file = b"".join(
+        json.dumps(row(f"Ticket {number} " + "x" * 400, "a")).encode() + b"\n" for number in range(5200)
+    )
+    rob = api(people.rob)
+    begun = ok(rob.post("uploads/", json={"file_name": "big.jsonl", "size": len(file), "modified": "1"}))
+    step = begun["piece_bytes"]
+    assert len(file) > step
+    place = f"uploads/{begun['id']}/"
+
+    assert ok(rob.put(place, params={"offset": 0}, content=file[:step]))["received"] == step
+    message = refused(rob.put(place, params={"offset": 0}, content=file[:step]), 409, "conflict")
+    assert str(step) in message, "a piece that is sent twice is not stored twice"
+    refused(rob.put(place, params={"offset": step}, content=file[step : step + 100]), 400, "bad_piece")
+    refused(rob.put(place, params={"offset": step}, content=b"x" * (step + 1)), 400, "bad_piece")
+    refused(rob.post(f"{place}import/", json={"name": "Big"}), 400, "invalid")
+
+    again = ok(rob.post("uploads/", json={"file_name": "big.jsonl", "size": len(file), "modified": "1"}))
+    assert (again["id"], again["received"], again["is_whole"]) == (begun["id"], step, False)
+    assert ok(rob.put(place, params={"offset": step}, content=file[step:]))["is_whole"] is True
+    refused(api(people.lea).get(place), 409, "conflict")  # it is Rob's
+    made = ok(rob.post(f"{place}import/", json={"name": "Big"}), 201)
+
+    assert made["file_name"] == "big.jsonl"
+    assert Import.objects.get(pk=made["id"]).dataset.name == "Big"
+
+
+def test_rows_are_added_edited_and_removed_with_their_history(api, people, project):
+    rob = api(people.rob)
+    dataset = ok(rob.post("datasets/", json={"name": "By hand"}), 201)["id"]
+    rows_at = f"datasets/{dataset}/rows/"
+
+    first = ok(rob.post(rows_at, json={"row": row("Where is it?", "delivery")}), 201)
+    second = ok(rob.post(rows_at, json={"row": row("Money back", "refund")}), 201)
+    assert [each["row"] for each in ok(rob.get(rows_at))["rows"]] == [first["row"], second["row"]]
+
+    edited = ok(rob.put(f"rows/{first['id']}/", json={"row": row("Where is it?", "other")}))
+    assert (edited["key"], edited["stands"]) == (first["key"], True)
+    assert edited["id"] != first["id"]
+    assert ok(rob.get(f"rows/{first['id']}/"))["stands"] is False
+    refused(rob.put(f"rows/{first['id']}/", json={"row": row("Late", "other")}), 409, "stale_row")
+
+    message = refused(rob.post(rows_at, json={"row": {"messages": []}}), 422, "row_problems")
+    assert message
+    refused(rob.post(rows_at, json={}), 422, "invalid")
+    assert rob.delete(f"rows/{second['id']}/", params={"reason": "spam"}).status_code == 204
+    refused(rob.delete(f"rows/{second['id']}/"), 409, "stale_row")
+    assert [each["id"] for each in ok(rob.get(rows_at))["rows"]] == [edited["id"]]
+    assert Dataset.objects.get(pk=dataset).example_count == 1
+    refused(api(people.vic).put(f"rows/{edited['id']}/", json={"row": row("a", "b")}), 403, "not_allowed")
+
+
+def test_rows_come_a_hundred_at_a_time(api, people, project):
+    dataset = Dataset.objects.create(project=project, name="Many")
+    for number in range(101):
+        row_add(dataset=dataset, raw=json.dumps(row(f"q{number}", "a")).encode(), actor=people.rob)
+    vic = api(people.vic)
+
+    page = ok(vic.get(f"datasets/{dataset.pk}/rows/"))
+    rest = ok(vic.get(f"datasets/{dataset.pk}/rows/", params={"after": page["next"]}))
+
+    assert (len(page["rows"]), len(rest["rows"]), rest["next"]) == (100, 1, None)

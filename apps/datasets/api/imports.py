@@ -50,7 +50,7 @@ PIECE = 1024 * 1024
 ROWS_FOR_COLUMNS = 20
 
 
-def _shown(record: Import) -> ImportOut:
+def shown_import(record: Import) -> ImportOut:
     blob = record.blob
     return ImportOut(
         id=record.pk,
@@ -76,7 +76,7 @@ def _import(request: ProjectRequest, pk: int) -> Import:
     return get_object_or_404(imports_of(request.project), pk=pk)
 
 
-def _into(request: ProjectRequest, form: UploadForm | FetchForm) -> Dataset:
+def into_dataset(request: ProjectRequest, form: UploadForm | FetchForm) -> Dataset:
     """The chosen dataset, or a new one; only of a valid form."""
     dataset: Dataset = form.cleaned_data["dataset"] or dataset_create(
         project=request.project, name=form.cleaned_data["name"], actor=request.user
@@ -85,7 +85,7 @@ def _into(request: ProjectRequest, form: UploadForm | FetchForm) -> Dataset:
     return dataset
 
 
-def _refuse_errors(form: UploadForm | FetchForm) -> None:
+def refuse_errors(form: UploadForm | FetchForm) -> None:
     if not form.is_valid():
         raise PortalError(" ".join(str(error) for errors in form.errors.values() for error in errors))
 
@@ -107,14 +107,14 @@ def upload(
         project=request.project,
         uploads=Upload.objects.none(),
     )
-    _refuse_errors(form)
+    refuse_errors(form)
     record = import_upload(
-        dataset=_into(request, form),
+        dataset=into_dataset(request, form),
         file_name=file.name or "upload",
         content=file.chunks(PIECE),
         actor=request.user,
     )
-    return Status(201, _shown(record))
+    return Status(201, shown_import(record))
 
 
 @router.post("/imports/fetch/", auth=EDIT, response={201: ImportOut, **REFUSALS}, url_name="fetch")
@@ -122,15 +122,15 @@ def fetch(request: ProjectRequest, place: ProjectPlace, payload: FetchIn) -> Sta
     """Let the server get a file from an https address, or from the operator's import directory."""
     data = {"place": payload.url, "dataset": payload.dataset, "name": payload.name}
     form = FetchForm(data, project=request.project)
-    _refuse_errors(form)
+    refuse_errors(form)
     source = form.cleaned_data["place"]
     with transaction.atomic():
-        dataset = _into(request, form)
+        dataset = into_dataset(request, form)
         if form.is_url:
             record = import_from_url(dataset=dataset, url=source, actor=request.user)
         else:
             record = import_from_path(dataset=dataset, path=source, actor=request.user)
-    return Status(201, _shown(record))
+    return Status(201, shown_import(record))
 
 
 @router.get("/imports/", auth=VIEW, response={200: list[ImportOut], **REFUSALS}, url_name="imports")
@@ -139,13 +139,13 @@ def imports(request: ProjectRequest, place: ProjectPlace, dataset: int | None = 
     found = imports_of(request.project).order_by("-pk")
     if dataset is not None:
         found = found.filter(dataset=dataset_in(request, dataset))
-    return [_shown(record) for record in found[:100]]
+    return [shown_import(record) for record in found[:100]]
 
 
 @router.get("/imports/{int:pk}/", auth=VIEW, response={200: ImportOut, **REFUSALS}, url_name="import")
 def import_(request: ProjectRequest, place: ProjectPlace, pk: int) -> ImportOut:
     """How far an import is, and what its check found."""
-    return _shown(_import(request, pk))
+    return shown_import(_import(request, pk))
 
 
 @router.get(
@@ -192,7 +192,7 @@ def map_import(request: ProjectRequest, place: ProjectPlace, pk: int, payload: M
             mapping_save(
                 project=request.project, name=payload.save_as.strip(), mapping=mapping, actor=request.user
             )
-    return _shown(record)
+    return shown_import(record)
 
 
 def _mapping(request: ProjectRequest, record: Import, payload: MappingIn) -> RowMapping:
@@ -248,7 +248,7 @@ def commit_import(request: ProjectRequest, place: ProjectPlace, pk: int, payload
     """Add the rows that passed to the dataset, in the background."""
     record = _import(request, pk)
     import_commit_request(import_record=record, keep_duplicates=payload.keep_duplicates, actor=request.user)
-    return _shown(record)
+    return shown_import(record)
 
 
 @router.post(

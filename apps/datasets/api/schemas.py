@@ -49,6 +49,53 @@ class DatasetIn(Schema):
     licence: str = Field("", max_length=100)
 
 
+class UploadIn(Schema):
+    file_name: str = Field(min_length=1, max_length=255)
+    size: int = Field(ge=1, lt=2**63, description="Bytes of the whole file.")
+    modified: str = Field(
+        "",
+        max_length=40,
+        description="When the file was changed, in any form: tells two files of one name apart.",
+    )
+
+
+class UploadOut(Schema):
+    """A file on its way."""
+
+    id: int
+    file_name: str
+    size: int
+    received: int
+    piece_bytes: int
+    is_whole: bool
+
+
+class UploadIntoIn(Schema):
+    dataset: int | None = Field(None, description="Into this dataset; without it a new one is made.")
+    name: str = Field("", max_length=80, description="Name of the new dataset; empty: the file's name.")
+
+
+class RowIn(Schema):
+    row: dict[str, Any] = Field(description="A row in chat format: messages, and what else it carries.")
+
+
+class RowOut(Schema):
+    """One form of a row. An edit makes a new form with its own `id`; `key` stays."""
+
+    id: int
+    key: int
+    dataset: int
+    row: dict[str, Any]
+    split: str
+    tags: list[str]
+    stands: bool
+
+
+class RowsOut(Schema):
+    rows: list[RowOut]
+    next: int | None
+
+
 class FetchIn(Schema):
     url: str = Field(max_length=2000, description="An https address, or a path in the import directory.")
     dataset: int | None = Field(None, description="Into this dataset; without it a new one is made.")
