@@ -4,15 +4,18 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from tests.e2e.browser import ARGUMENTS, Watch, executable
+from tests.e2e.launched import trainers
 from tests.integration.stack import Together, running_together
 
 PATIENCE = 30_000.0  # milliseconds, for anything that needs no background work
 
 
 @pytest.fixture(scope="session")
-def together() -> Iterator[Together]:
-    """`ftportal up`, shared by all tests of this directory; it may connect to the stand-ins of providers."""
-    with running_together(FTPORTAL_ALLOW_PRIVATE_URLS="1") as stack:
+def together(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Together]:
+    """`ftportal up`, shared by all tests of this directory; it may connect to the stand-ins of providers, and offers
+    every trainer."""
+    offered = trainers(tmp_path_factory.mktemp("trainers"))
+    with running_together(FTPORTAL_ALLOW_PRIVATE_URLS="1", **offered) as stack:
         yield stack
 
 
