@@ -248,6 +248,7 @@ CELERY_TASK_ROUTES = {
     "apps.datasets.tasks.remove_abandoned_uploads": {"queue": "default"},
     "apps.datasets.tasks.help_checks": {"queue": "default"},
     "apps.jobs.tasks.poll": {"queue": "default"},
+    "apps.jobs.tasks.recover": {"queue": "default"},
     "apps.labeling.tasks.settle": {"queue": "default"},
     "apps.gateway.tasks.advance": {"queue": "control"},
     "apps.gateway.tasks.deliver": {"queue": "default"},
@@ -256,6 +257,7 @@ CELERY_TASK_ROUTES = {
 CELERY_BEAT_SCHEDULE = {
     "reconcile": {"task": "apps.operations.tasks.reconcile", "schedule": 5.0, "options": {"expires": 5}},
     "poll_jobs": {"task": "apps.jobs.tasks.poll", "schedule": 2.0, "options": {"expires": 2}},
+    "recover": {"task": "apps.jobs.tasks.recover", "schedule": 2.0, "options": {"expires": 2}},
     "orphans": {"task": "apps.jobs.tasks.orphans", "schedule": 60.0, "options": {"expires": 60}},
     "empty_trash": {
         "task": "apps.datasets.tasks.empty_trash",

@@ -29,6 +29,7 @@ from apps.datasets.services import (
     version_freeze_request,
 )
 from apps.gateway.services.served_models import model_alias_set
+from apps.jobs.models import Archive, RecoveredFiles, RecoveredJob
 from apps.labeling.models import Outcome, OutcomeState, Submission
 from apps.labeling.services.claiming import seats_claim
 from apps.labeling.services.guidelines import GuidelineText, guideline_create
@@ -133,6 +134,7 @@ def things(*, project: Project, people: Any) -> dict[str, Any]:
             "variant": comparison.candidate_id,
             "suite": comparison.suite_id,
             "comparison": comparison.pk,
+            "recording": comparison.candidate.runs.values_list("pk", flat=True).first(),
             "item_pk": comparison.suite.items.values_list("pk", flat=True).first(),
         }
     )
@@ -154,7 +156,14 @@ def _providers(project: Project, people: Any) -> dict[str, Any]:
         as_of=timezone.localdate(),
         by=people.lea,
     )
-    return {"connection": connection.pk, "price": price.pk}
+    archive = Archive.objects.create(project=project, connection=connection, created_by=people.lea)
+    files = RecoveredFiles.objects.create(
+        project=project, connection=connection, training_file="file-1", training_name="tickets.jsonl"
+    )
+    RecoveredJob.objects.create(
+        project=project, connection=connection, handle="ftjob-1", details={}, files=files
+    )
+    return {"connection": connection.pk, "price": price.pk, "archive": archive.pk}
 
 
 def _labeling(project: Project, people: Any) -> dict[str, Any]:

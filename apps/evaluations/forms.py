@@ -5,6 +5,7 @@ from django import forms
 from apps.core.formatting import format_number
 from apps.datasets.models import Version, VersionState
 from apps.evaluations.models import Suite, SuiteKind
+from apps.evaluations.selectors.recordings import finished_recordings
 from apps.evaluations.services.planning import Wish
 from apps.evaluations.services.suites import general_suite_path
 from apps.projects.models import Project
@@ -23,6 +24,11 @@ class ComparisonForm(forms.Form):
     suite = forms.ChoiceField(
         label="Held-out items",
         help_text="Items that the model has never seen. The first use of a test split freezes it as a suite.",
+    )
+    recorded = forms.ChoiceField(
+        label="The model that it replaces",
+        required=False,
+        help_text="What an earlier tuned model answered to the same items. It is not asked again, so it may be gone.",
     )
     zero_shot = forms.BooleanField(label="The base model as it is", required=False, initial=True)
     written_prompt = forms.CharField(
@@ -77,6 +83,8 @@ class ComparisonForm(forms.Form):
         field.queryset = models
         self._offer("suite", self._task_choices())
         self._offer("general_suite", self._general_choices())
+        self._runs = {str(run.pk): run for run in finished_recordings(project)}
+        self._offer("recorded", self._recorded_choices())
         self.fields["written_prompt"].initial = earlier_prompt(project)
 
     def _offer(self, name: str, choices: list[tuple[str, str]]) -> None:
@@ -112,6 +120,12 @@ class ComparisonForm(forms.Form):
             choices.append((SHIPPED, "General skills (ships with ftportal)"))
         return [*choices, ("", "Do not measure")]
 
+    def _recorded_choices(self) -> list[tuple[str, str]]:
+        return [("", "None")] + [
+            (key, f"{run.variant.name}: {format_number(run.answered)} answers to {run.suite.name}")
+            for key, run in self._runs.items()
+        ]
+
     def counts(self) -> dict[str, int | None]:
         """Items and calls that the choices so far would mean, valid or not; None where nothing is chosen."""
 
@@ -125,7 +139,7 @@ class ComparisonForm(forms.Form):
         return {
             "items": items,
             "general_items": general,
-            "contenders": baselines + 1,
+            "contenders": baselines + 1 + (str(chosen("recorded") or "") in self._runs),
             "calls": items * (baselines + 1) + 2 * general if items is not None else None,
         }
 
@@ -142,7 +156,15 @@ class ComparisonForm(forms.Form):
 
     def clean(self) -> dict[str, Any]:
         values = super().clean() or {}
-        if not (values.get("zero_shot") or values.get("written_prompt") or values.get("few_shot")):
+        run = self._runs.get(values.get("recorded") or "")
+        if run is not None and run.variant.model_version == values.get("model_version"):
+            self.add_error("recorded", "These are the answers of the same model. Choose the one before it.")
+        if run is not None and values.get("suite") != f"suite:{run.suite_id}":
+            self.add_error(
+                "recorded", f"They were recorded on “{run.suite.name}”: choose these held-out items above."
+            )
+        prompted = values.get("zero_shot") or values.get("written_prompt") or values.get("few_shot")
+        if run is None and not prompted:
             raise forms.ValidationError(
                 "Without a baseline nothing is compared. Keep the base model as it is, or write a prompt."
             )
@@ -157,6 +179,7 @@ class ComparisonForm(forms.Form):
             model_version=values["model_version"],
             suite=self._suites[key] if kind == "suite" else None,
             version=self._versions[key] if kind == "version" else None,
+            recorded=self._runs.get(values["recorded"]),
             zero_shot=values["zero_shot"],
             written_prompt=values["written_prompt"],
             few_shot=values["few_shot"],
@@ -167,6 +190,51 @@ class ComparisonForm(forms.Form):
             general_margin=values["general_margin"] / 100,
             name=values["name"],
         )
+
+
+class RecordingForm(forms.Form):
+    """What a tuned model shall be asked, to have its answers when it is gone."""
+
+    model_version = forms.ModelChoiceField(
+        ModelVersion.objects.none(), label="Fine-tuned model", empty_label=None
+    )
+    suite = forms.ChoiceField(
+        label="Held-out items",
+        help_text="Items that it has never seen. The first use of a test split freezes it as a suite.",
+    )
+    knows_trained_on = forms.BooleanField(
+        label="I know that it was trained on some of these items, and looks better on them than it is",
+        required=False,
+    )
+
+    def __init__(self, *args: Any, project: Project, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._suites = {
+            str(suite.pk): suite for suite in Suite.objects.filter(project=project, kind=SuiteKind.TASK)
+        }
+        frozen = {suite.version_id for suite in self._suites.values() if suite.split == "test"}
+        self._versions = {str(each.pk): each for each in _testable(project) if each.pk not in frozen}
+        models = self.fields["model_version"]
+        assert isinstance(models, forms.ModelChoiceField)
+        models.queryset = ModelVersion.objects.filter(project=project).select_related("base_model")
+        suites = self.fields["suite"]
+        assert isinstance(suites, forms.ChoiceField)
+        suites.choices = [
+            (f"suite:{key}", f"{suite.name} ({format_number(suite.item_count)} items)")
+            for key, suite in self._suites.items()
+        ] + [
+            (f"version:{key}", f"{version}, test split ({format_number(version.test_count)} items)")
+            for key, version in self._versions.items()
+        ]
+
+    @property
+    def has_items(self) -> bool:
+        return bool(self._suites or self._versions)
+
+    def chosen(self) -> tuple[Suite | None, Version | None]:
+        """The suite, or the version whose test split becomes one; only after `is_valid`."""
+        kind, _, key = self.cleaned_data["suite"].partition(":")
+        return (self._suites[key], None) if kind == "suite" else (None, self._versions[key])
 
 
 class SuiteUploadForm(forms.Form):

@@ -1,7 +1,14 @@
 from django.contrib import admin
 
 from apps.core.admin import ReadOnlyAdmin, RowAdmin, WithPageAdmin
-from apps.jobs.models import Checkpoint, MetricPoint, TrainingJob
+from apps.jobs.models import (
+    Archive,
+    Checkpoint,
+    MetricPoint,
+    RecoveredFiles,
+    RecoveredJob,
+    TrainingJob,
+)
 
 
 @admin.register(TrainingJob)
@@ -37,3 +44,27 @@ class MetricPointAdmin(RowAdmin):
     list_filter = ["kind"]
     search_fields = ["=job__pk"]
     list_select_related = ["job"]
+
+
+@admin.register(Archive)
+class ArchiveAdmin(WithPageAdmin):
+    list_display = ["connection", "project", "fetched_at", "error", "created_by", "page"]
+    list_filter = ["project__workspace"]
+    list_select_related = ["connection", "project__workspace", "created_by"]
+    exclude = ["files", "jobs", "listed_models"]
+
+
+@admin.register(RecoveredFiles)
+class RecoveredFilesAdmin(ReadOnlyAdmin):
+    list_display = ["training_name", "training_file", "project", "state", "version", "error", "created_at"]
+    list_filter = ["state", "project__workspace"]
+    search_fields = ["training_file", "training_name", "error"]
+    list_select_related = ["project", "version__dataset"]
+
+
+@admin.register(RecoveredJob)
+class RecoveredJobAdmin(ReadOnlyAdmin):
+    list_display = ["handle", "project", "connection", "state", "job", "error", "created_by", "created_at"]
+    list_filter = ["state", "project__workspace"]
+    search_fields = ["handle", "error"]
+    list_select_related = ["project", "connection", "job", "created_by"]

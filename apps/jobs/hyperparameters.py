@@ -106,6 +106,7 @@ LABELS = {
     "batch_size": "Batch size",
     "gradient_accumulation": "Gradient accumulation",
     "learning_rate": "Learning rate",
+    "learning_rate_multiplier": "Learning rate multiplier",
     "scheduler": "Scheduler",
     "warmup_ratio": "Warm-up share",
     "weight_decay": "Weight decay",

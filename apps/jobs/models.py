@@ -108,6 +108,10 @@ class TrainingJob(TimeStampedModel):
     started_at = models.DateTimeField(null=True)
     finished_at = models.DateTimeField(null=True)
 
+    imported_at = models.DateTimeField(
+        null=True, help_text="Of a job that ran at its provider before it was brought in."
+    )
+
     # Only of jobs that a provider runs.
     submission_started_at = models.DateTimeField(
         null=True,
@@ -223,3 +227,28 @@ class Checkpoint(models.Model):
 
     def __str__(self) -> str:
         return f"step {self.step}"
+
+
+# They point at the tables above.
+from apps.jobs.archive_models import (  # noqa: E402
+    Archive,
+    FilesState,
+    RecoveredFiles,
+    RecoveredJob,
+    RecoveryState,
+)
+
+__all__ = [
+    "Archive",
+    "Checkpoint",
+    "FilesState",
+    "JobState",
+    "Method",
+    "MetricPoint",
+    "Objective",
+    "PointKind",
+    "RecoveredFiles",
+    "RecoveredJob",
+    "RecoveryState",
+    "TrainingJob",
+]

@@ -3,9 +3,12 @@
 from celery import shared_task
 from django.db import transaction
 
-from apps.jobs.models import TrainingJob
+from apps.jobs.archives import LIST_KIND, archive_fetch, archive_fetch_stopped
+from apps.jobs.models import Archive, RecoveredFiles, RecoveredJob, TrainingJob
 from apps.jobs.orphans import directory_clear, orphans_stop
 from apps.jobs.polling import poll_due_jobs
+from apps.jobs.recovering import JOB_KIND, job_recover, job_recovery_stopped, recoveries_advance
+from apps.jobs.recovering_files import FILES_KIND, files_recover, files_stopped
 from apps.jobs.remote_steps import job_poll_soon
 from apps.jobs.sending import Sender
 from apps.jobs.services import KIND, KIND_REMOTE, job_stop
@@ -13,6 +16,7 @@ from apps.jobs.supervision import Supervisor
 from apps.operations.kinds import operation_kind
 from apps.operations.models import Operation
 from apps.operations.progress import Progress
+from apps.operations.services import operation_unpark
 
 # A worker that is stopped and started again, as at every update, is an attempt; the training goes on through it.
 MAX_ATTEMPTS = 50
@@ -51,6 +55,50 @@ def train_remotely(operation: Operation, progress: Progress) -> None:
     ).get(pk=operation.subject_id)
     if job.is_active:
         Sender(job=job, progress=progress).run()
+
+
+@operation_kind(
+    LIST_KIND, queue="default", on_stopped=lambda operation: archive_fetch_stopped(operation=operation)
+)
+def list_archive(operation: Operation, progress: Progress) -> None:
+    archive = Archive.objects.select_related("project__workspace", "connection__workspace").get(
+        pk=operation.subject_id
+    )
+    archive_fetch(archive=archive, progress=progress)
+
+
+# A cancel is heard by the attempt that goes on, so parked work is handed to a worker again.
+@operation_kind(
+    FILES_KIND,
+    queue="default",
+    on_stopped=lambda operation: files_stopped(operation=operation),
+    on_cancel_asked=lambda operation: operation_unpark(operation=operation),
+)
+def recover_files(operation: Operation, progress: Progress) -> None:
+    recovered = RecoveredFiles.objects.select_related(
+        "project__workspace", "connection__workspace", "training_blob", "validation_blob"
+    ).get(pk=operation.subject_id)
+    files_recover(recovered=recovered, progress=progress)
+
+
+@operation_kind(
+    JOB_KIND,
+    queue="default",
+    on_stopped=lambda operation: job_recovery_stopped(operation=operation),
+    on_cancel_asked=lambda operation: operation_unpark(operation=operation),
+)
+def recover_job(operation: Operation, progress: Progress) -> None:
+    recovered = RecoveredJob.objects.select_related(
+        "project__workspace", "connection__workspace", "files__version__dataset", "stand_in__dataset",
+        "created_by",
+    ).get(pk=operation.subject_id)  # fmt: skip
+    job_recover(recovered=recovered, progress=progress)
+
+
+@shared_task(name="apps.jobs.tasks.recover")
+def recover() -> None:
+    """What is being brought in from providers goes on."""
+    recoveries_advance()
 
 
 @shared_task(name="apps.jobs.tasks.poll")

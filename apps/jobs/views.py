@@ -6,6 +6,7 @@ from typing import Any
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.functional import cached_property
 
 from apps.accounts.permissions import Permission
@@ -17,6 +18,7 @@ from apps.jobs.hyperparameters import HyperparameterError, label
 from apps.jobs.job_files import replay_file
 from apps.jobs.models import TrainingJob
 from apps.jobs.replay import available_rows
+from apps.jobs.rescue import rescue_of
 from apps.jobs.selectors import (
     job_details,
     jobs_of_project,
@@ -197,6 +199,7 @@ def detail(request: ProjectRequest, pk: int) -> HttpResponse:
     context = page_context(job) | {
         "configuration_json": json.dumps(job.configuration, indent=2, sort_keys=True),
         "runs": [chart_run(job)],
+        "rescue": rescue_of(job, today=timezone.localdate()),
     }
     return render(request, "jobs/detail.html", context)
 

@@ -87,6 +87,21 @@ def remote_base_model_ensure(*, connection: Connection, reference: str, actor: U
             f"{connection.name} offers no model “{reference}”. Choose one of its list; check the connection if the"
             " list is old."
         )
+    return _remote_base_model(connection, reference, listed, actor)
+
+
+def remote_base_model_note(*, connection: Connection, reference: str, actor: User | None) -> BaseModel:
+    """The same for a model that the provider trained once: it may offer it no more."""
+    reference = reference.strip()
+    found = BaseModel.objects.filter(connection=connection, reference=reference, revision="").first()
+    return found or _remote_base_model(
+        connection, reference, offered_model(connection.offered, reference), actor
+    )
+
+
+def _remote_base_model(
+    connection: Connection, reference: str, listed: OfferedModel | None, actor: User | None
+) -> BaseModel:
     with transaction.atomic():
         base_model, created = BaseModel.objects.get_or_create(
             workspace_id=connection.workspace_id,

@@ -1,5 +1,6 @@
 """Every main page, in light and dark, narrow and wide: axe finds nothing serious, and the keyboard gets everywhere."""
 
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -134,6 +135,9 @@ def addresses(
         "job": f"{base}train/{job}/",
         "models": f"{base}models/",
         "model": f"{base}models/{model}/",
+        "import from a provider": f"{base}train/from-provider/",
+        "archive": _archive(work),
+        "recorded answers": f"{base}evaluate/recordings/",
         "comparisons": f"{base}evaluate/",
         "new comparison": f"{base}evaluate/new/",
         "comparison": f"{base}evaluate/{comparison}/",
@@ -142,10 +146,35 @@ def addresses(
     }
 
 
+def _archive(work: Work) -> str:
+    """A listing of an account with one job, as a provider would have given it."""
+    project = work.stack.row("SELECT * FROM projects_project WHERE slug = %s", work.base.split("/")[-2])
+    connection = work.stack.value(
+        "INSERT INTO providers_connection (created_at, updated_at, workspace_id, name, provider, settings, offered,"
+        " sealed_secrets, check_message, quota)"
+        " VALUES (now(), now(), %s, 'Old account', 'openai', '{}', '{}', '', '', '') RETURNING id",
+        project["workspace_id"],
+    )
+    job = {
+        "handle": "ftjob-1", "base_model": "gpt-4o-mini-2024-07-18", "state": "succeeded", "status": "succeeded",
+        "created_at": "2026-03-01T10:00:00+00:00", "tuned_model": "ft:gpt-4o-mini-2024-07-18:us:tickets:1",
+        "training_file": "file-1", "validation_file": None,
+    }  # fmt: skip
+    archive = work.stack.value(
+        "INSERT INTO jobs_archive (created_at, updated_at, project_id, connection_id, files, jobs, fetched_at, error)"
+        " VALUES (now(), now(), %s, %s, '[]', %s, now(), '') RETURNING id",
+        project["id"],
+        connection,
+        json.dumps([job]),
+    )
+    return f"{work.base}train/from-provider/{archive}/"
+
+
 PAGES = [
     "projects", "members", "api keys", "api", "audit", "background work", "account", "overview", "settings", "data",
     "upload", "import", "rows", "row", "freeze", "version", "version rows", "jobs", "new job", "job", "models", "model",
-    "comparisons", "new comparison", "comparison", "item", "provenance", "suite",
+    "comparisons", "new comparison", "comparison", "item", "provenance", "suite", "import from a provider", "archive",
+    "recorded answers",
     "labeling", "new session", "session", "question", "label", "my labels", "items to label", "item to label",
     "guideline", "change of guideline",
     "connections", "choice of provider", "new connection", "connection", "change of connection", "prices",

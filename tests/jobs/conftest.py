@@ -22,6 +22,7 @@ from apps.providers.opening import adapters_forget
 from apps.providers.services import connection_create
 from apps.registry.models import BaseModel
 from apps.registry.services import base_model_ensure
+from tests.jobs.past import account, bring_in, listed  # noqa: F401 - fixtures
 from tests.providers.openai_peer import OpenAIPeer
 from tests.providers.tiny import colour_chats, colour_pairs
 

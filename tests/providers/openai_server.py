@@ -55,6 +55,7 @@ class State:
         self.events: dict[str, list[dict[str, Any]]] = {}
         self.steps: dict[str, list[dict[str, float]]] = {}
         self.cancels: list[str] = []
+        self.deleted_models: set[str] = set()
         self.requests: list[tuple[str, str]] = []
         self.bodies: list[Any] = []
         self.headers: list[dict[str, str]] = []
@@ -145,7 +146,8 @@ class Protocol:
         return found
 
     def tuned(self) -> list[str]:
-        return [job["fine_tuned_model"] for job in self.state.jobs.values() if job["fine_tuned_model"]]
+        made = [job["fine_tuned_model"] for job in self.state.jobs.values() if job["fine_tuned_model"]]
+        return [name for name in made if name not in self.state.deleted_models]
 
     def model(self, name: str) -> dict[str, Any]:
         owner = "system" if name == BASE_MODEL else "org-peer"

@@ -59,6 +59,13 @@ from apps.datasets.services.rows import (
     row_tag,
 )
 from apps.datasets.services.saved_mappings import mapping_delete, mapping_rename, mapping_save
+from apps.datasets.services.taking_in import (
+    FileToTake,
+    TakingInError,
+    files_take_in,
+    mapping_into,
+    taking_in_step,
+)
 from apps.datasets.services.uploads import (
     PIECE_BYTES,
     upload_begin,
@@ -73,8 +80,10 @@ from apps.datasets.services.versions import version_delete, version_freeze_again
 __all__ = [
     "DAYS_IN_TRASH",
     "MAPPABLE",
+    "FileToTake",
     "RowProblemsError",
     "StaleRowError",
+    "TakingInError",
     "change_again",
     "change_request",
     "change_run",
@@ -90,6 +99,7 @@ __all__ = [
     "dataset_purge",
     "dataset_restore",
     "dataset_update",
+    "files_take_in",
     "filter_delete",
     "filter_save",
     "finding_decide",
@@ -113,6 +123,7 @@ __all__ = [
     "import_rejected_rows",
     "import_upload",
     "mapping_delete",
+    "mapping_into",
     "mapping_rename",
     "mapping_save",
     "merge_request",
@@ -123,6 +134,7 @@ __all__ = [
     "row_edit",
     "row_remove",
     "row_tag",
+    "taking_in_step",
     "trash_empty",
     "upload_begin",
     "upload_receive",

@@ -2,22 +2,19 @@
 
 from dataclasses import dataclass
 
-from django.db.models import Max
-from django.db.models.functions import Length
-
 from apps.accounts.models import User
 from apps.datasets.models import Version
 from apps.evaluations.few_shot import few_shot_select
-from apps.evaluations.models import Comparison, Suite, SuiteItem
-from apps.evaluations.selectors.leakage import training_version_of
+from apps.evaluations.models import Comparison, Run, Suite
+from apps.evaluations.selectors.leakage import leaked_items, training_version_of
 from apps.evaluations.services.comparisons import ComparisonError, comparison_create
+from apps.evaluations.services.sampling import answer_tokens
 from apps.evaluations.services.suites import general_suite_add, suite_from_version
 from apps.projects.models import Project
 from apps.registry.models import ModelVersion, Variant
 from apps.registry.services import variant_ensure
 
 FEW_SHOT_SEED = 0
-LEAST_TOKENS, MOST_TOKENS = 32, 1024
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +25,8 @@ class Wish:
     suite: Suite | None = None
     version: Version | None = None
     zero_shot: bool = True
+    recorded: Run | None = None
+    """What another tuned model answered to the items before: it is a baseline, and is not asked again."""
     written_prompt: str = ""
     few_shot: int = 0
     few_shot_with_prompt: bool = True
@@ -64,6 +63,8 @@ def comparison_from_wish(*, project: Project, wish: Wish, by: User | None) -> Co
 
     base, prompt = model.base_model.name, wish.written_prompt.strip()
     baselines: list[tuple[str, Variant]] = []
+    if wish.recorded is not None:
+        baselines.append((_recorded_label(wish.recorded, suite), wish.recorded.variant))
     if wish.zero_shot:
         baselines.append(("the base model as it is", variant(f"{base}, as it is")))
     if prompt:
@@ -85,10 +86,14 @@ def comparison_from_wish(*, project: Project, wish: Wish, by: User | None) -> Co
     )
 
 
-def answer_tokens(*suites: Suite) -> int:
-    """Room for every expected answer: two characters to a token is cautious for every tokenizer in use."""
-    longest = SuiteItem.objects.filter(suite__in=suites).aggregate(longest=Max(Length("expected")))["longest"]
-    return min(MOST_TOKENS, max(LEAST_TOKENS, (longest or 0) // 2 + 16))
+def _recorded_label(recorded: Run, suite: Suite) -> str:
+    """With what makes it look better than it is."""
+    if recorded.suite_id != suite.pk:
+        raise ComparisonError(f"These answers were recorded on other items: choose “{recorded.suite.name}”.")
+    if not recorded.is_finished:
+        raise ComparisonError("These answers are not all recorded yet. Wait, or close the recording.")
+    trained_on = leaked_items(suite, recorded.variant)
+    return f"the model it replaces (trained on {trained_on} items)" if trained_on else "the model it replaces"
 
 
 def _examples(model: ModelVersion, suite: Suite, count: int) -> list[dict[str, str]]:

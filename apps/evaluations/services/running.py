@@ -51,7 +51,7 @@ def comparison_run(*, comparison: Comparison, progress: Progress) -> None:
         # Another comparison may have finished it in the meantime.
         planned.run.refresh_from_db(fields=["finished_at"])
         if not planned.run.is_finished:
-            done = _run_ask(planned, progress, done)
+            done = run_ask(planned, progress, done)
             run_finish(run=planned.run)
     progress.report(done, message="Working out the verdict", force=True)
     comparison_decide(comparison=comparison)
@@ -90,17 +90,19 @@ def run_finish(*, run: Run) -> None:
     run.refresh_from_db(fields=["metrics", "answered", "failed", "finished_at"])
 
 
-def _run_ask(planned: PlannedRun, progress: Progress, done: int) -> int:
+def run_ask(planned: PlannedRun, progress: Progress, done: int) -> int:
     """Ask what the run lacks; returns the answers of all runs so far."""
     run = planned.run
     # What failed in an attempt that was stopped gets another chance; finished runs stay as they are.
     again, _ = run.answers.exclude(error="").delete()
     done -= again
+    questions = list(_questions(run))
+    if not questions:
+        return done  # its model may be gone by now, and isn't needed
     progress.report(done, message=f"Loading the model: {planned.what}", force=True)
     provider = variant_provider(run.variant, waiting=lambda why: progress.report(message=why))
     form = form_from_dict(run.suite.answer_form)
     expected = dict(run.suite.items.values_list("pk", "expected"))
-    questions = list(_questions(run))
     before = run.suite.item_count - len(questions)
     asked_at = time.monotonic()
     failures = _Failures()

@@ -8,6 +8,7 @@ from apps.core.errors import PortalError
 from apps.evaluations.forms import ComparisonForm
 from apps.evaluations.pages import estimated_time
 from apps.evaluations.selectors.comparisons import answers_per_second
+from apps.evaluations.selectors.recordings import finished_recordings
 from apps.evaluations.services.planning import comparison_from_wish
 from apps.projects.access import ProjectRequest, project_view
 from apps.registry.models import ModelVersion
@@ -16,7 +17,7 @@ from apps.registry.models import ModelVersion
 @project_view(Permission.EVALUATE, methods=("GET", "POST"))
 def create(request: ProjectRequest) -> HttpResponse:
     project = request.project
-    initial = {"model_version": request.GET.get("model") or None}
+    initial = {"model_version": request.GET.get("model") or None} | _replaced(request)
     form = ComparisonForm(
         request.POST or None, project=project, initial={k: v for k, v in initial.items() if v}
     )
@@ -31,6 +32,13 @@ def create(request: ProjectRequest) -> HttpResponse:
         "preview": _preview(request, form),
     }
     return render(request, "evaluations/create.html", context, status=422 if form.errors else 200)
+
+
+def _replaced(request: ProjectRequest) -> dict[str, object]:
+    """?recorded=…: the answers of the model that it replaces, on the items that they were given to."""
+    key = request.GET.get("recorded", "")
+    run = next((run for run in finished_recordings(request.project) if str(run.pk) == key), None)
+    return {} if run is None else {"recorded": key, "suite": f"suite:{run.suite_id}"}
 
 
 @project_view(Permission.EVALUATE)

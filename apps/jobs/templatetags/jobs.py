@@ -6,6 +6,7 @@ from django import template
 
 from apps.core.templatetags.ui import UNKNOWN
 from apps.jobs.forms import shown
+from apps.jobs.hyperparameters import label
 from apps.jobs.selectors import hardware_of
 
 register = template.Library()
@@ -17,6 +18,12 @@ def setting(value: Any) -> str:
     if value is None:
         return "–"
     return shown(value)
+
+
+@register.filter
+def setting_name(name: str) -> str:
+    """epochs -> Epochs."""
+    return label(name)
 
 
 @register.filter
