@@ -140,11 +140,14 @@ _WAITING = [ItemStage.LABELED, ItemStage.REVIEW, ItemStage.ADJUDICATION, ItemSta
 
 def stages_of_items(session: Session) -> dict[str, int]:
     """Items by stage, every stage named, in one statement, so that they fit each other."""
-    parameters = {"session": session.pk, "waiting": [stage.value for stage in _WAITING]}
+    parameters: dict[str, Any] = {
+        "session": session.pk,
+        "waiting": [stage.value for stage in _WAITING],
+    }
     with connection.cursor() as cursor:
         cursor.execute(_STAGES, parameters)
         complete, counted = cursor.fetchone()
-    counts = dict.fromkeys(ItemStage.values, 0) | json.loads(counted)
+    counts: dict[str, int] = dict.fromkeys(ItemStage.values, 0) | json.loads(counted)
     counts[ItemStage.LABELING] = max(0, session.item_count - int(complete))
     counts[ItemStage.RESOLVED] = max(0, session.item_count - sum(counts.values()))
     return counts
