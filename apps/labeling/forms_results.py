@@ -6,6 +6,7 @@ from typing import Any
 from django import forms
 
 from apps.accounts.models import Membership
+from apps.core.formatting import format_number
 from apps.labeling.answers import TEXTUAL, TIE, AnswerError, label_values
 from apps.labeling.gold import BECOME_ANSWERS
 from apps.labeling.models import Cause, LabelImport, Question, Session
@@ -14,6 +15,10 @@ from apps.labeling.services.adjudicating import Choice
 from apps.labeling.written import written_value
 
 OWN = "own"
+
+
+def _count(number: int, what: str) -> str:
+    return f"{format_number(number)} {what}{'' if number == 1 else 's'}"
 
 
 class JudgeForm(forms.Form):
@@ -208,7 +213,7 @@ class LabelImportForm(forms.Form):
             name.casefold(): str(one.user_id) for one in members for name in (one.user.email, one.user.name)
         }
         for place, name in enumerate(self.people):
-            label = f"{name or 'Nobody named'} ({found.found['labelers'][name]} labels)"
+            label = f"{name or 'Nobody named'} ({_count(found.found['labelers'][name], 'label')})"
             self.fields[f"person-{place}"] = forms.ChoiceField(
                 choices=users, required=False, label=label, initial=known.get(name.casefold(), "")
             )
@@ -222,7 +227,7 @@ class LabelImportForm(forms.Form):
             self.fields[f"question-{place}"] = forms.ChoiceField(
                 choices=keys,
                 required=False,
-                label=f"“{name}” ({found.found['questions'][name]} answers)",
+                label=f"“{name}” ({_count(found.found['questions'][name], 'answer')})",
                 initial=questions[0].key if only else same,
             )
         self.order_fields([name for name in self.fields if name != "is_independent"])

@@ -18,7 +18,7 @@ from apps.datasets.services.check_facts import BATCH, facts_complete, facts_divi
 from apps.operations.models import Operation, OperationState
 from apps.operations.services import operation_cancel, operation_run
 from tests.datasets.conftest import tickets
-from tests.datasets.test_killed_worker import database_url
+from tests.killing import database_url
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.integration]
 

@@ -255,6 +255,8 @@ def test_files_without_a_job_can_be_brought_in(account, listed, people):
     work()
     recovered = RecoveredFiles.objects.select_related("version__dataset").get()
     assert recovered.state == FilesState.READY
+    assert recovered.version is not None
+    assert recovered.training_blob is not None
     assert recovered.version.train_count == ROWS
     assert b"".join(blob_read(recovered.training_blob)) == b"\n".join(chat_lines(ROWS)) + b"\n"
 

@@ -147,6 +147,7 @@ def finding(request: ProjectRequest, pk: int) -> HttpResponse:
     context = {
         "finding": found,
         "shown": shown,
+        "deciding_action": ACTIONS[found.deciding["action"]][0] if found.deciding else "",
         "dataset": dataset,
         "report": report,
         "page": page,

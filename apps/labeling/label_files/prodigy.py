@@ -26,7 +26,7 @@ def labels_of(number: int, record: Mapping[str, Any], source: str) -> Iterator[F
     """The one label of a task; None for a task that was ignored."""
     answer = record.get("answer")
     if answer not in _ANSWERS:
-        raise RecordError(f"`answer` is {answer!r}; it should be accept, reject or ignore.")
+        raise RecordError(f"“answer” is {answer!r}; it should be accept, reject or ignore.")
     if answer == "ignore":
         yield None
         return

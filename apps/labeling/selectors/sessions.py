@@ -140,7 +140,10 @@ _WAITING = [ItemStage.LABELED, ItemStage.REVIEW, ItemStage.ADJUDICATION, ItemSta
 
 def stages_of_items(session: Session) -> dict[str, int]:
     """Items by stage, every stage named, in one statement, so that they fit each other."""
-    parameters: dict[str, Any] = {"session": session.pk, "waiting": [stage.value for stage in _WAITING]}
+    parameters: dict[str, Any] = {
+        "session": session.pk,
+        "waiting": [stage.value for stage in _WAITING],
+    }
     with connection.cursor() as cursor:
         cursor.execute(_STAGES, parameters)
         complete, counted = cursor.fetchone()

@@ -56,7 +56,8 @@ def read_thread(request: LabelerRequest) -> HttpResponse:
     item = item_in_hands(session, user, number)
     if item is None:
         raise ConflictError("This item is not one of yours. Reload the page.")
-    if text := request.POST.get("text", "").strip():
+    text = request.POST.get("text", "").strip()
+    if text and request.POST.get("only") != "read":
         comment_add(session=session, item_id=item.pk, thread_of=user, author=user, text=text)
     threads_read(item_id=item.pk, threads_of=[user.pk], user=user)
     return redirect("labeling:mine", request.workspace.slug, request.project.slug, session.pk)
