@@ -131,6 +131,17 @@ def life_of(
     )
 
 
+def named_ends(*, provider: str) -> list[str]:
+    """The models of a provider that the shipped list names in full."""
+    return [
+        end["model"]
+        for each in _shipped()["models"]
+        if each["provider"] == provider
+        for end in each["ends"]
+        if not end["model"].endswith("*")
+    ]
+
+
 def _shipped_end(provider: str, model: str, hosts: Iterable[str]) -> dict[str, Any] | None:
     fitting = [
         (

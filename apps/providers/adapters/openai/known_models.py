@@ -3,27 +3,12 @@
 from datetime import date
 
 from apps.providers.contracts import Objective, Problem
+from apps.providers.lifetimes import life_of, named_ends
 from apps.providers.remote import RemoteNumber, Support
 
-SEEN = date(2026, 11, 21)
-"""When what stands here was read."""
-NO_NEW_JOBS_AFTER = date(2027, 1, 6)
-"""OpenAI's deprecations page, notice of 7 May 2026: no new fine-tuning jobs for anyone after this day."""
-
-_TUNED_WITH_BASE = "OpenAI's deprecations page: shut down with the models tuned from it"
-_GONE = "seen in the press, October 2026"
-END_OF_LIFE: dict[str, tuple[date, str]] = {
-    "gpt-4o-2024-08-06": (date(2027, 1, 14), _TUNED_WITH_BASE),
-    "gpt-4o-mini-2024-07-18": (date(2027, 1, 14), _TUNED_WITH_BASE),
-    "gpt-4.1-2025-04-14": (date(2027, 1, 14), _TUNED_WITH_BASE),
-    "gpt-4.1-mini-2025-04-14": (date(2027, 1, 14), _TUNED_WITH_BASE),
-    "gpt-4.1-nano-2025-04-14": (date(2026, 10, 23), _GONE),
-    "o4-mini-2025-04-16": (date(2026, 10, 23), _GONE),
-    "gpt-3.5-turbo-0125": (date(2026, 10, 23), _GONE),
-    "gpt-3.5-turbo-1106": (date(2026, 10, 23), _GONE),
-    "gpt-3.5-turbo-0613": (date(2026, 10, 23), _GONE),
-}
-"""Model -> its last day, and where that was read. What a server says itself stands before it."""
+_ANY_DAY = date(2000, 1, 1)
+PROVIDER, HOST = "openai", "api.openai.com"
+"""Under which the shipped list of ends of life names OpenAI's own models."""
 
 SUPERVISED = ("gpt-4.1", "gpt-4o", "gpt-3.5-turbo")
 PREFERENCE = ("gpt-4.1", "gpt-4o")
@@ -36,10 +21,9 @@ MOST_BYTES = 512 * 1024 * 1024
 def end_of_life(model: str) -> date | None:
     """The known last day of OpenAI's model, of its alias, or of a model tuned from it."""
     base = base_of(model)
-    for name, (day, _) in END_OF_LIFE.items():
-        if base in (name, _alias(name)):
-            return day
-    return None
+    names = [base, *(name for name in named_ends(provider=PROVIDER) if _alias(name) == base)]
+    ends = (life_of(provider=PROVIDER, model=name, today=_ANY_DAY, hosts=(HOST,)) for name in names)
+    return next((life.end_of_life for life in ends if life is not None and life.end_of_life), None)
 
 
 def base_of(model: str) -> str:
@@ -58,8 +42,11 @@ def _alias(name: str) -> str:
 
 def closing_problems(today: date) -> list[Problem]:
     """That OpenAI takes no new jobs, or soon won't."""
-    closing = f"{NO_NEW_JOBS_AFTER:%d %B %Y}"
-    if today > NO_NEW_JOBS_AFTER:
+    life = life_of(provider=PROVIDER, model="", today=today, hosts=(HOST,))
+    if life is None or life.training_ends is None:
+        return []
+    closing = f"{life.training_ends:%d %B %Y}"
+    if life.is_trainable_no_more:
         message = (
             f"OpenAI takes no new fine-tuning jobs since {closing}. Train this version at another provider or on your"
             " own machines."
@@ -93,10 +80,7 @@ def support_of(objective: Objective, *, of_openai: bool) -> Support:
         fewest_rows=FEWEST_ROWS,
         most_bytes=MOST_BYTES,
         most_tokens_a_row=MOST_TOKENS_A_ROW if of_openai else None,
-        note=(
-            f"OpenAI starts no new jobs after {NO_NEW_JOBS_AFTER:%d %B %Y}, and its tuned models answer only until"
-            " their base is shut down."
-            if of_openai
-            else ""
-        ),
+        note="OpenAI has announced the end of fine-tuning: tuned models answer only until their base is shut down."
+        if of_openai
+        else "",
     )
