@@ -12,6 +12,7 @@ from apps.jobs.models import JobState, TrainingJob
 from apps.operations.models import Operation, OperationState
 from apps.operations.services import operation_run
 from apps.providers.opening import adapters_forget
+from apps.providers.plugs import uses_of
 from apps.registry.models import BaseModel, ModelVersion
 from apps.registry.services import model_version_create
 from tests.jobs.archives import connect
@@ -159,6 +160,14 @@ def test_answers_to_other_items_are_refused(world, old, people):
 def test_general_skills_are_no_items_of_the_task(world, old):
     with pytest.raises(ComparisonError):
         start(world, old, suite=world.general_suite(6))
+
+
+def test_a_connection_is_in_use_while_answers_are_recorded_over_it(world, old):
+    connection = old.base_model.connection
+    start(world, old)
+    assert uses_of(connection) == ["the recording of “Old tickets”"]
+    work()
+    assert uses_of(connection) == []
 
 
 # --- Pages -------------------------------------------------------------------------------------------------------

@@ -23,6 +23,7 @@ from apps.jobs.models import (
 from apps.jobs.recovering import Chosen, RecoveryError, archive_bring_in, recoveries_advance
 from apps.operations.models import Operation, OperationState
 from apps.operations.services import operation_cancel, operation_run
+from apps.providers.plugs import uses_of
 from apps.registry.models import BaseModel, ModelVersion
 from tests.jobs.archives import HELD_OUT, ROWS, archive_of, chat_lines, work
 from tests.jobs.conftest import freeze
@@ -303,6 +304,14 @@ def test_an_attempt_that_broke_off_goes_on_without_doing_anything_twice(account,
     assert RecoveredJob.objects.get().state == RecoveryState.DONE
     assert TrainingJob.objects.get() == job
     assert MetricPoint.objects.filter(job=job).count() == points
+
+
+def test_a_connection_is_in_use_while_things_are_brought_in_over_it(account, listed, people, connection):
+    handle = account.job(account.file(chat_lines(ROWS)))
+    archive_bring_in(archive=listed(), chosen=Chosen(jobs=[handle]), by=people.lea)
+    assert uses_of(connection) == ["bringing in “tickets.jsonl”", f"bringing in “{handle}”"]
+    work()
+    assert uses_of(connection) == []
 
 
 def test_details_hold_no_key(account, bring_in, peer):
