@@ -6,6 +6,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from apps.core.formatting import format_duration, format_number
+from apps.evaluations.costs import cost_per_thousand
 from apps.evaluations.figures import (
     Estimate,
     FlipSegment,
@@ -20,6 +21,7 @@ from apps.evaluations.selectors.comparisons import Contender
 from apps.evaluations.selectors.items import FLIP_LABELS, FLIPS
 from apps.evaluations.statistics import PairedCounts
 from apps.evaluations.verdict import Outcome, Recommendation, Verdict, format_p
+from apps.providers.prices import PriceBook
 
 WIN_TITLES = {
     Recommendation.SHIP: "Fine-tuned wins",
@@ -68,10 +70,12 @@ class ContenderRow:
     p95: Figure
     tokens_per_call: float | None
     compute_per_thousand: float | None
+    cost_per_thousand: str
+    """At a provider; empty where it is unknown."""
 
 
 def contender_rows(
-    contenders: Sequence[Contender], majority: dict[str, Any] | None = None
+    contenders: Sequence[Contender], majority: dict[str, Any] | None = None, *, prices: PriceBook
 ) -> list[ContenderRow]:
     """The computed reference first, then the baselines, then the candidate; the best of each column is marked."""
     metrics = [contender.metrics for contender in contenders]
@@ -91,6 +95,7 @@ def contender_rows(
             note=contender.variant.name,
             url_key=contender.key,
             is_candidate=contender.is_candidate,
+            cost=cost_per_thousand(contender.variant, contender.metrics, prices),
         )
         for contender in contenders
     ]
@@ -110,6 +115,7 @@ def _row(
     url_key: str,
     is_candidate: bool = False,
     is_computed: bool = False,
+    cost: str = "",
 ) -> ContenderRow:
     known = metrics or {}
 
@@ -160,6 +166,7 @@ def _row(
         p95=latency("p95"),
         tokens_per_call=(tokens["prompt"] + tokens["completion"]) / measured if measured else None,
         compute_per_thousand=compute * 1000 if compute is not None and not is_computed else None,
+        cost_per_thousand=cost,
     )
 
 

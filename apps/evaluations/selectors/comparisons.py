@@ -69,7 +69,9 @@ class Contenders:
 
 def contenders_of(comparison: Comparison) -> Contenders:
     rows = list(
-        comparison.contenders.select_related("variant__base_model", "variant__model_version__artifact")
+        comparison.contenders.select_related(
+            "variant__base_model__connection", "variant__model_version__artifact"
+        )
     )
     variants = [row.variant for row in rows] + [comparison.candidate]
     task_runs = _runs(comparison.suite, variants)

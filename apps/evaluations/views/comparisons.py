@@ -33,6 +33,7 @@ from apps.evaluations.services.comparisons import KIND, comparison_resume
 from apps.evaluations.verdict import Verdict
 from apps.operations.selectors import latest_operation_for
 from apps.projects.access import ProjectRequest, project_view
+from apps.providers.selectors import price_book
 from apps.registry.prompts import messages_for
 from apps.registry.selectors import newest_model_of
 
@@ -100,7 +101,7 @@ def get_comparison(request: ProjectRequest, pk: int) -> Comparison:
         "suite__version__dataset",
         "general_suite",
         "general_base__base_model",
-        "candidate__base_model",
+        "candidate__base_model__connection",
         "candidate__model_version__artifact",
         "created_by",
     )
@@ -114,14 +115,15 @@ def _asks_for(request: ProjectRequest, target: str) -> bool:
 
 
 def _evidence(found: Comparison, decided: Verdict, contenders: Contenders) -> dict[str, Any]:
-    rows = contender_rows(contenders.task, found.details.get("majority"))
+    prices = price_book(found.project.workspace)
+    rows = contender_rows(contenders.task, found.details.get("majority"), prices=prices)
     return {
         "verdict": decided,
         "verdict_title": verdict_title(decided),
         "forest": forest(decided),
         "rows": rows,
         "columns": columns_of(rows),
-        "general_rows": contender_rows(contenders.general),
+        "general_rows": contender_rows(contenders.general, prices=prices),
         "skills": found.details.get("skills") or [],
     }
 

@@ -5,6 +5,7 @@ from django.shortcuts import redirect, render
 
 from apps.accounts.permissions import Permission
 from apps.core.errors import PortalError
+from apps.evaluations.costs import paid_over
 from apps.evaluations.forms import ComparisonForm
 from apps.evaluations.pages import estimated_time
 from apps.evaluations.selectors.comparisons import answers_per_second
@@ -51,4 +52,9 @@ def preview(request: ProjectRequest) -> HttpResponse:
 def _preview(request: ProjectRequest, form: ComparisonForm) -> dict[str, object]:
     counts = form.counts()
     calls = counts["calls"]
-    return {**counts, "time": estimated_time(calls, answers_per_second(request.project)) if calls else None}
+    paid = paid_over(request.project, str(form["model_version"].value() or ""))
+    return {
+        **counts,
+        "paid_over": paid,
+        "time": estimated_time(calls, answers_per_second(request.project)) if calls else None,
+    }
