@@ -19,7 +19,7 @@ def variant(*, tuned: bool = True, address: str = "https://api.openai.com/v1") -
 
 def test_a_thousand_answers_of_a_tuned_model_by_its_price():
     # 100,000 tokens in: 0.03 USD; 10,000 out: 0.012 USD.
-    assert cost_per_thousand(variant(), MEASURED, BOOK) == "0.04\u202fUSD"
+    assert cost_per_thousand(variant(), MEASURED, BOOK) == "0.04\u00a0USD"
 
 
 def test_what_nobody_priced_is_unknown():
