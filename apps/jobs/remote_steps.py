@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 from django.db import transaction
@@ -23,6 +24,13 @@ def job_submission_begin(*, job: TrainingJob) -> None:
         submission_started_at=now, updated_at=now
     )
     job.submission_started_at = job.submission_started_at or now
+
+
+def job_quoted(*, job: TrainingJob, cost: Decimal, currency: str) -> None:
+    """The provider's own estimate, as of today."""
+    TrainingJob.objects.filter(pk=job.pk).update(
+        estimated_cost=cost, currency=currency, price_date=timezone.localdate(), updated_at=timezone.now()
+    )
 
 
 def job_send_later(*, job: TrainingJob, at: datetime) -> None:

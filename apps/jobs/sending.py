@@ -21,7 +21,13 @@ from apps.core.formatting import format_bytes
 from apps.datasets.models import Split
 from apps.datasets.version_exports import export_file
 from apps.jobs.models import TrainingJob
-from apps.jobs.remote_steps import job_problem_note, job_send_later, job_sent, job_submission_begin
+from apps.jobs.remote_steps import (
+    job_problem_note,
+    job_quoted,
+    job_send_later,
+    job_sent,
+    job_submission_begin,
+)
 from apps.operations.progress import OperationParkedError, Progress
 from apps.providers.contracts import (
     Objective,
@@ -84,6 +90,7 @@ class Sender:
                 return
         request = self._request()
         self._refuse_problems(request)
+        self._ask_price(request)
         self._submit(request)
 
     def _request(self) -> RemoteRequest:
@@ -182,6 +189,15 @@ class Sender:
         errors = [each for each in self._adapter.validate(request, data) if each.severity == "error"]
         if errors:
             raise SendingFailedError(" ".join(each.message for each in errors))
+
+    def _ask_price(self, request: RemoteRequest) -> None:
+        """What the provider itself says stands before what a list of prices says."""
+        try:
+            quote = self._adapter.quote(request)
+        except ProviderUnavailableError:
+            return  # it is an estimate: no reason to let the job wait
+        if quote is not None:
+            job_quoted(job=self._job, cost=quote.cost, currency=quote.currency)
 
     def _submit(self, request: RemoteRequest) -> None:
         """Once, however often the answer is lost: from the first try on the provider is asked what it has."""

@@ -114,8 +114,10 @@ class Draft:
 @project_view(Permission.TRAIN, methods=("GET", "POST"))
 def create(request: ProjectRequest) -> HttpResponse:
     """The form. Its fields come from the URL, so that a link can prefill it; htmx asks for the card beside it."""
-    given = request.POST if request.method == "POST" else request.GET
-    if _trains_elsewhere(request, given.get("base_model", "")):
+    sent = request.POST if request.method == "POST" else request.GET
+    given = {name: str(value) for name, value in sent.items()}
+    given.setdefault("base_model", _base_model_of(request, given.get("from", "")))
+    if _trains_elsewhere(request, given["base_model"]):
         there = reverse("jobs:create_remote", args=_slugs(request))
         return redirect(f"{there}?{kept_choices(given)}")
     available = available_rows(replay_file())
@@ -143,6 +145,16 @@ def create(request: ProjectRequest) -> HttpResponse:
         "rare_fields": [form[name] for name in RARE],
     }
     return render_partial(request, "jobs/create.html", context, partials=["job-preview"])
+
+
+def _base_model_of(request: ProjectRequest, job: str) -> str:
+    """The key of the base model of an earlier job; empty if there is none."""
+    if not (job.isascii() and job.isdecimal() and len(job) < 19):
+        return ""
+    found = TrainingJob.objects.filter(project=request.project, pk=job).values_list(
+        "base_model_id", flat=True
+    )
+    return str(found.first() or "")
 
 
 def _trains_elsewhere(request: ProjectRequest, base_model: str) -> bool:

@@ -15,8 +15,11 @@ from apps.jobs.services import JobRefusedError, job_cancel, job_pause, job_start
 from apps.operations.models import Operation, OperationState
 from apps.operations.services import operation_run, operations_reconcile
 from apps.providers.models import Connection, SentFile
-from apps.registry.models import ModelKind
+from apps.providers.opening import adapters_forget
+from apps.providers.services import connection_create
+from apps.registry.models import BaseModel, ModelKind
 from tests.jobs.conftest import freeze, operation_of
+from tests.providers.together_peer import TogetherPeer
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -275,3 +278,44 @@ def test_what_the_person_was_told_it_costs_is_kept(begin):
         timezone.localdate(),
     )
     assert begin(hyperparameters={"epochs": 1}).estimated_cost is None
+
+
+def test_what_the_provider_itself_says_it_costs_stands_before_the_price_list(
+    workspace, people, project, version, settings
+):
+    settings.FTPORTAL_ALLOW_PRIVATE_URLS = True
+    peer = TogetherPeer()  # its estimate: 4.25 dollars
+    peer.start()
+    try:
+        account = connection_create(
+            workspace=workspace,
+            provider="together",
+            name="Together",
+            settings={"base_url": peer.settings()["base_url"]},
+            secrets={"api_key": peer.settings()["api_key"]},
+            by=people.ann,
+        )
+        base = BaseModel.objects.create(
+            workspace=workspace,
+            provider="together",
+            connection=account,
+            reference=peer.base_model,
+            name="Base",
+        )
+        job = work(
+            job_start(
+                project=project, version=version, base_model=base, name="Colours", method="managed",
+                hyperparameters={}, by=people.lea,
+            )
+        )  # fmt: skip
+        while not job.handle:  # it looks at the files for a while
+            assert job.state == JobState.QUEUED, job.error
+            work(poll(job))
+    finally:
+        adapters_forget()
+        peer.stop()
+    assert (job.estimated_cost, job.currency, job.price_date) == (
+        Decimal("4.25"),
+        "USD",
+        timezone.localdate(),
+    )

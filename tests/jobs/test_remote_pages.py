@@ -119,3 +119,14 @@ def test_the_page_of_the_job_names_the_provider_and_hides_what_does_not_apply(
     assert "not created yet" in page
     assert "Pause" not in page
     assert "Environment" not in page
+
+
+def test_a_new_job_from_one_at_a_provider_opens_the_form_filled_in_as_it_was(
+    client_of, people, project, filled
+):
+    lea = client_of(people.lea)
+    lea.post(url(project, "create_remote"), filled | {"epochs": "4", "name": "First"})
+    job = TrainingJob.objects.get()
+    page = lea.get(url(project, "create"), {"from": job.pk}, follow=True)
+    assert page.redirect_chain[0][0].startswith(url(project, "create_remote"))
+    assert re.search(r'name="epochs" value="4"', page.content.decode())
