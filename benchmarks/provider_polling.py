@@ -32,7 +32,7 @@ from django.utils import timezone
 from apps.accounts.models import Workspace
 from apps.datasets.models import Dataset, Version
 from apps.jobs.models import JobState, TrainingJob
-from apps.jobs.polling import SLOWEST_SECONDS, poll_due_jobs
+from apps.jobs.remote.polling import SLOWEST_SECONDS, poll_due_jobs
 from apps.projects.models import Project
 from apps.providers.services import connection_create
 from apps.registry.models import BaseModel

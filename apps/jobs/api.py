@@ -12,8 +12,8 @@ from apps.core.api import REFUSALS
 from apps.core.errors import PortalError
 from apps.datasets.models import Version
 from apps.jobs.models import MetricPoint, TrainingJob
-from apps.jobs.prospects import prospect
-from apps.jobs.remote_recipes import CostEstimate, remote_numbers
+from apps.jobs.remote.prospects import prospect
+from apps.jobs.remote.recipes import CostEstimate, remote_numbers
 from apps.jobs.selectors import job_details, jobs_of_project, trainable_base_models, trainable_versions
 from apps.jobs.services import job_cancel, job_start
 from apps.projects.access import ProjectRequest

@@ -3,14 +3,14 @@
 from celery import shared_task
 from django.db import transaction
 
-from apps.jobs.archives import LIST_KIND, archive_fetch, archive_fetch_stopped
 from apps.jobs.models import Archive, RecoveredFiles, RecoveredJob, TrainingJob
 from apps.jobs.orphans import directory_clear, orphans_stop
-from apps.jobs.polling import poll_due_jobs
-from apps.jobs.recovering import JOB_KIND, job_recover, job_recovery_stopped, recoveries_advance
-from apps.jobs.recovering_files import FILES_KIND, files_recover, files_stopped
-from apps.jobs.remote_steps import job_poll_soon
-from apps.jobs.sending import Sender
+from apps.jobs.recovery.archives import LIST_KIND, archive_fetch, archive_fetch_stopped
+from apps.jobs.recovery.files import FILES_KIND, files_recover, files_stopped
+from apps.jobs.recovery.recovering import JOB_KIND, job_recover, job_recovery_stopped, recoveries_advance
+from apps.jobs.remote.polling import poll_due_jobs
+from apps.jobs.remote.sending import Sender
+from apps.jobs.remote.steps import job_poll_soon
 from apps.jobs.services import KIND, KIND_REMOTE, job_stop
 from apps.jobs.supervision import Supervisor
 from apps.operations.kinds import operation_kind

@@ -1,14 +1,9 @@
 from django.urls import path
 
-from apps.jobs import (
-    archive_views,
-    data_views,
-    place_views,
-    recipe_views,
-    remote_views,
-    stream,
-    views,
-)
+from apps.jobs import data_views, recipe_views, stream, views
+from apps.jobs.places import views as place_views
+from apps.jobs.recovery import views as recovery_views
+from apps.jobs.remote import views as remote_views
 
 app_name = "jobs"
 urlpatterns = [
@@ -19,9 +14,9 @@ urlpatterns = [
     path("compare/", views.compare, name="compare"),
     path("where/", place_views.where, name="where"),
     path("where/take/", place_views.take, name="take"),
-    path("from-provider/", archive_views.archives, name="archives"),
-    path("from-provider/<int:pk>/", archive_views.archive, name="archive"),
-    path("from-provider/<int:pk>/bring-in/", archive_views.bring_in, name="bring_in"),
+    path("from-provider/", recovery_views.archives, name="archives"),
+    path("from-provider/<int:pk>/", recovery_views.archive, name="archive"),
+    path("from-provider/<int:pk>/bring-in/", recovery_views.bring_in, name="bring_in"),
     path("<int:pk>/", views.detail, name="detail"),
     path("<int:pk>/cancel/", views.cancel, name="cancel"),
     path("<int:pk>/pause/", views.pause, name="pause"),

@@ -17,8 +17,8 @@ from apps.jobs.forms import COMMON, RARE, JobForm, initial_from, kept_choices, n
 from apps.jobs.hyperparameters import HyperparameterError, label
 from apps.jobs.job_files import replay_file
 from apps.jobs.models import TrainingJob
+from apps.jobs.recovery.rescue import rescue_of
 from apps.jobs.replay import available_rows
-from apps.jobs.rescue import rescue_of
 from apps.jobs.selectors import (
     job_details,
     jobs_of_project,

@@ -6,7 +6,7 @@ from typing import Any
 
 from apps.accounts.models import User, Workspace
 from apps.jobs.models import Archive
-from apps.jobs.recovering import recoveries_advance
+from apps.jobs.recovery.recovering import recoveries_advance
 from apps.operations.models import Operation, OperationState
 from apps.operations.services import operation_run
 from apps.projects.models import Project

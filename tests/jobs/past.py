@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from apps.jobs.archives import archive_list_request
 from apps.jobs.models import Archive, TrainingJob
-from apps.jobs.recovering import Chosen, archive_bring_in
+from apps.jobs.recovery.archives import archive_list_request
+from apps.jobs.recovery.recovering import Chosen, archive_bring_in
 from tests.jobs.archives import Account, archive_of, work
 from tests.providers.openai_peer import OpenAIPeer
 

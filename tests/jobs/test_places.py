@@ -11,8 +11,8 @@ from django.utils import timezone
 from apps.core.errors import ConflictError
 from apps.datasets.models import Dataset, Example, Split, Version, VersionRow, VersionState
 from apps.jobs.models import JobState, Method, TrainingJob
-from apps.jobs.place_limits import DataSize, limits_of, losses_here, losses_in, losses_in_words
-from apps.jobs.places import data_size, places_for
+from apps.jobs.places.finding import data_size, places_for
+from apps.jobs.places.limits import DataSize, limits_of, losses_here, losses_in, losses_in_words
 from apps.providers.models import Connection
 from apps.providers.registry import PROVIDERS
 from apps.providers.remote import Support

@@ -5,7 +5,7 @@ from datetime import date
 
 import pytest
 
-from apps.jobs.places import places_for
+from apps.jobs.places.finding import places_for
 from apps.providers.models import Connection
 from apps.providers.opening import adapters_forget
 from apps.providers.services import connection_change, connection_check, connection_create

@@ -7,7 +7,6 @@ import pytest
 from apps.artifacts.storage import blob_read
 from apps.audit.models import AuditEvent
 from apps.datasets.models import Dataset, Import, Split, VersionRow
-from apps.jobs.archives import NoArchiveError, archive_list_request
 from apps.jobs.models import (
     Archive,
     Checkpoint,
@@ -20,7 +19,8 @@ from apps.jobs.models import (
     RecoveryState,
     TrainingJob,
 )
-from apps.jobs.recovering import Chosen, RecoveryError, archive_bring_in, recoveries_advance
+from apps.jobs.recovery.archives import NoArchiveError, archive_list_request
+from apps.jobs.recovery.recovering import Chosen, RecoveryError, archive_bring_in, recoveries_advance
 from apps.operations.models import Operation, OperationState
 from apps.operations.services import operation_cancel, operation_run
 from apps.providers.plugs import uses_of

@@ -7,7 +7,7 @@ from apps.evaluations.services.recording import Recording, recording_start
 from apps.evaluations.services.suites import suite_from_version
 from apps.jobs.models import Archive, JobState, TrainingJob
 from apps.jobs.plugs import evidence_of
-from apps.jobs.rescue import rescue_of
+from apps.jobs.recovery.rescue import rescue_of
 from apps.jobs.services import job_start
 from apps.operations.models import Operation
 from apps.operations.services import operation_run

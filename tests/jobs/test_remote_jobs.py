@@ -9,8 +9,8 @@ from django.utils import timezone
 from apps.audit.models import AuditEvent
 from apps.core.errors import ConflictError
 from apps.jobs.models import JobState, PointKind, TrainingJob
-from apps.jobs.polling import poll_due_jobs
-from apps.jobs.remote_recipes import CostEstimate
+from apps.jobs.remote.polling import poll_due_jobs
+from apps.jobs.remote.recipes import CostEstimate
 from apps.jobs.services import JobRefusedError, job_cancel, job_pause, job_start
 from apps.operations.models import Operation, OperationState
 from apps.operations.services import operation_run, operations_reconcile
@@ -228,7 +228,7 @@ def test_polls_get_rarer_the_longer_a_job_takes(begin, peer):
 def test_two_processes_never_ask_about_the_same_job(begin, peer):
     job = work(begin())
     TrainingJob.objects.update(next_poll_at=timezone.now())
-    from apps.jobs.polling import _take
+    from apps.jobs.remote.polling import _take
 
     assert [taken.pk for taken in _take()] == [job.pk]
     assert _take() == []

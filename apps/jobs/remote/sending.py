@@ -21,7 +21,7 @@ from apps.core.formatting import format_bytes
 from apps.datasets.models import Split
 from apps.datasets.version_exports import export_file
 from apps.jobs.models import TrainingJob
-from apps.jobs.remote_steps import (
+from apps.jobs.remote.steps import (
     job_problem_note,
     job_quoted,
     job_send_later,

@@ -12,11 +12,11 @@ from apps.accounts.permissions import Permission
 from apps.core.errors import PortalError
 from apps.core.formatting import format_number
 from apps.core.http import render_partial
-from apps.jobs.archives import LIST_KIND, archive_list_request
 from apps.jobs.models import Archive, FilesState, RecoveredFiles, RecoveredJob, RecoveryState
-from apps.jobs.recovering import Chosen, archive_bring_in
+from apps.jobs.recovery.archives import LIST_KIND, archive_list_request
+from apps.jobs.recovery.recovering import Chosen, archive_bring_in
+from apps.jobs.recovery.selectors import file_rows, job_rows, sources_of
 from apps.jobs.selectors import trainable_versions
-from apps.jobs.selectors_archives import file_rows, job_rows, sources_of
 from apps.operations.selectors import latest_operation_for
 from apps.projects.access import ProjectRequest, project_view
 from apps.providers.models import Connection

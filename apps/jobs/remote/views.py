@@ -14,7 +14,7 @@ from apps.core.http import render_partial
 from apps.jobs.forms import initial_from, kept_choices, new_submission_key
 from apps.jobs.hyperparameters import HyperparameterError
 from apps.jobs.models import TrainingJob
-from apps.jobs.remote_forms import RemoteJobForm, best_objective
+from apps.jobs.remote.forms import RemoteJobForm, best_objective
 from apps.jobs.selectors import trainable_base_models, trainable_versions
 from apps.jobs.services import job_start
 from apps.projects.access import ProjectRequest, project_view

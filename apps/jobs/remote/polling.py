@@ -18,7 +18,7 @@ from django.utils import timezone
 from apps.core.errors import StaleStateError
 from apps.jobs.ingest import events_ingest
 from apps.jobs.models import TrainingJob
-from apps.jobs.remote_steps import job_poll_failed, job_polled, job_remote_checkpoints, jobs_unchanged
+from apps.jobs.remote.steps import job_poll_failed, job_polled, job_remote_checkpoints, jobs_unchanged
 from apps.jobs.services import job_mark_running, job_operation, job_succeed
 from apps.operations.live import announce, channel_of_subject
 from apps.operations.models import Operation, OperationState

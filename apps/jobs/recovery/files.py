@@ -22,8 +22,8 @@ from apps.datasets.services import (
     mapping_into,
     taking_in_step,
 )
-from apps.jobs.archives import archive_adapter, patiently
 from apps.jobs.models import Archive, FilesState, RecoveredFiles
+from apps.jobs.recovery.archives import archive_adapter, patiently
 from apps.operations.models import Operation, OperationState
 from apps.operations.progress import OperationParkedError, Progress
 from apps.operations.selectors import latest_operation_for

@@ -16,7 +16,7 @@ from apps.core.errors import PortalError
 from apps.datasets.models import Split, Version, VersionRow
 from apps.datasets.version_exports import feature_counts
 from apps.jobs.models import JobState, Method, TrainingJob
-from apps.jobs.place_limits import (
+from apps.jobs.places.limits import (
     DPO,
     DataSize,
     Limit,

@@ -9,8 +9,8 @@ from django.urls import reverse
 from django.utils import timezone
 
 from apps.accounts.permissions import Permission
-from apps.jobs.place_forms import PlaceForm, TakeForm, Wanted
-from apps.jobs.places import Place, places_for
+from apps.jobs.places.finding import Place, places_for
+from apps.jobs.places.forms import PlaceForm, TakeForm, Wanted
 from apps.jobs.selectors import trainable_versions
 from apps.projects.access import ProjectRequest, project_view
 from apps.providers.selectors import connections_of

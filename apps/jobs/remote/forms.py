@@ -9,8 +9,8 @@ from apps.datasets.models import Version
 from apps.jobs.forms import BaseModelChoice, VersionChoice, shown
 from apps.jobs.hyperparameters import HyperparameterError, label
 from apps.jobs.models import Objective
-from apps.jobs.prospects import Prospect, prospect
-from apps.jobs.remote_recipes import remote_numbers
+from apps.jobs.remote.prospects import Prospect, prospect
+from apps.jobs.remote.recipes import remote_numbers
 from apps.jobs.selectors import pair_counts, trainable_base_models, trainable_versions
 from apps.projects.models import Project
 from apps.providers.contracts import Objective as ObjectiveName

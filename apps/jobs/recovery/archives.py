@@ -10,8 +10,8 @@ from django.utils import timezone
 from apps.accounts.models import User
 from apps.audit.services import record
 from apps.core.errors import ConflictError, PortalError
-from apps.jobs.archive_entries import file_as_json, job_as_json
 from apps.jobs.models import Archive
+from apps.jobs.recovery.entries import file_as_json, job_as_json
 from apps.operations.models import Operation
 from apps.operations.progress import Progress
 from apps.operations.selectors import latest_operation_for

@@ -15,11 +15,11 @@ from apps.audit.services import record
 from apps.core.errors import PortalError
 from apps.core.states import transition
 from apps.datasets.models import Version, VersionState
-from apps.jobs.archive_entries import file_from_json, job_from_json
-from apps.jobs.archives import archive_adapter
 from apps.jobs.models import Archive, FilesState, RecoveredFiles, RecoveredJob, RecoveryState, TrainingJob
-from apps.jobs.past_jobs import PastJob, history_read, past_job_create
-from apps.jobs.recovering_files import files_ensure, files_step
+from apps.jobs.recovery.archives import archive_adapter
+from apps.jobs.recovery.entries import file_from_json, job_from_json
+from apps.jobs.recovery.files import files_ensure, files_step
+from apps.jobs.recovery.past_jobs import PastJob, history_read, past_job_create
 from apps.operations.models import Operation
 from apps.operations.progress import OperationParkedError, Progress
 from apps.operations.selectors import latest_operation_for

@@ -13,12 +13,12 @@ from apps.audit.services import record
 from apps.core.canonical import canonical_hash
 from apps.core.errors import PortalError
 from apps.datasets.models import Version
-from apps.jobs.archive_entries import without_nul
-from apps.jobs.archives import patiently
 from apps.jobs.ingest import events_ingest
 from apps.jobs.models import JobState, TrainingJob
-from apps.jobs.remote_recipes import remote_configuration
-from apps.jobs.remote_steps import job_polled, job_remote_checkpoints
+from apps.jobs.recovery.archives import patiently
+from apps.jobs.recovery.entries import without_nul
+from apps.jobs.remote.recipes import remote_configuration
+from apps.jobs.remote.steps import job_polled, job_remote_checkpoints
 from apps.operations.progress import Progress
 from apps.projects.models import Project
 from apps.providers.contracts import ProviderError, TrainingEvent, TrainingResult, TrainingState

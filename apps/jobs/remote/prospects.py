@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 from apps.datasets.models import Version
 from apps.datasets.version_exports import feature_counts
-from apps.jobs.place_limits import DPO, Limit, limits_of, losses_in, losses_in_words
-from apps.jobs.places import data_size
-from apps.jobs.remote_recipes import CostEstimate
+from apps.jobs.places.finding import data_size
+from apps.jobs.places.limits import DPO, Limit, limits_of, losses_in, losses_in_words
+from apps.jobs.remote.recipes import CostEstimate
 from apps.providers.prices import TRAINING, FoundPrice
 from apps.providers.remote import Support
 from apps.providers.selectors import price_for

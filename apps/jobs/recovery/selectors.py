@@ -7,9 +7,9 @@ from datetime import date
 
 from django.db.models import Q, QuerySet
 
-from apps.jobs.archive_entries import file_from_json, job_from_json
-from apps.jobs.archives import keeps_archive
 from apps.jobs.models import Archive, FilesState, RecoveredFiles, RecoveredJob, RecoveryState, TrainingJob
+from apps.jobs.recovery.archives import keeps_archive
+from apps.jobs.recovery.entries import file_from_json, job_from_json
 from apps.projects.models import Project
 from apps.providers.contracts import TrainingState
 from apps.providers.lifetimes import LifeLeft, life_of

@@ -1,0 +1,1 @@
+"""Where a version could be trained: a line for every place, with its limits, losses, cost and time."""
