@@ -9,6 +9,7 @@ class JobsConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from apps.jobs.connection_uses import jobs_over
+        from apps.jobs.connection_uses import jobs_over, recoveries_over
 
         plug_in_use(jobs_over)
+        plug_in_use(recoveries_over)
