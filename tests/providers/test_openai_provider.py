@@ -276,7 +276,7 @@ def test_what_openai_itself_does_not_train_has_no_support():
     tuned = adapter.support("gpt-4.1-mini-2025-04-14", "dpo")
     adapter.close()
     assert tuned is not None
-    assert (tuned.data_format, tuned.most_tokens_a_row) == ("openai-preference", 65_536)
+    assert (tuned.data_format, tuned.most_tokens_a_row) == ("preference", 65_536)
 
 
 def test_an_address_without_a_path_gets_the_usual_one(peer: OpenAIPeer):
