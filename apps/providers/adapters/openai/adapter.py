@@ -129,7 +129,7 @@ class OpenAIProvider:
         elif self._access.is_openai:
             trainable = tuple(model for model in models if model.objectives)
         host = self._access.host
-        message = f"{host} answers and takes the key. It lists {format_number(len(models))} models."
+        message = f"{host} answers and takes the key. It lists {_models(len(models))}."
         if not models and not trains:
             message = (
                 f"{host} answers, but offers neither models nor fine-tuning here. Is the base URL right?"
@@ -326,3 +326,7 @@ class OpenAIProvider:
 
     def jobs(self) -> Sequence[RemoteJob]:
         return archive.jobs(self._client, self._access)
+
+
+def _models(count: int) -> str:
+    return f"{format_number(count)} model{'' if count == 1 else 's'}"
