@@ -26,7 +26,7 @@ class OperationKind:
     run: "Callable[[Operation, Progress], None]"
     on_stopped: "Callable[[Operation], None]"
     max_attempts: int
-    on_cancel_asked: "Callable[[Operation], None] | None" = None
+    on_cancel_asked: "Callable[[Operation], object] | None" = None
 
 
 _kinds: dict[str, OperationKind] = {}
@@ -38,7 +38,7 @@ def operation_kind(
     queue: str,
     on_stopped: "Callable[[Operation], None]",
     max_attempts: int = 3,
-    on_cancel_asked: "Callable[[Operation], None] | None" = None,
+    on_cancel_asked: "Callable[[Operation], object] | None" = None,
 ) -> "Callable[[Callable[[Operation, Progress], None]], Callable[[Operation, Progress], None]]":
     """Register the decorated function as what runs operations of kind `name`."""
     if queue not in QUEUES:

@@ -71,7 +71,10 @@ class Progress:
             return
         self._written_at = now
         self._write(
-            done=operation.done, total=operation.total, message=operation.message[:300], unit=operation.unit
+            done=operation.done,
+            total=operation.total,
+            message=operation.message.replace("\0", "\ufffd")[:300],
+            unit=operation.unit,
         )
         self.check()
         announce(

@@ -135,13 +135,14 @@ def _park(operation: Operation) -> None:
     _announce(operation)
 
 
-def operation_unpark(*, operation: Operation) -> None:
-    """Work that was parked goes on with a worker; no effect on any other."""
+def operation_unpark(*, operation: Operation) -> bool:
+    """Work that was parked goes on with a worker; False and no effect for any other."""
     moved = Operation.objects.filter(
         pk=operation.pk, state=OperationState.RUNNING, parked_at__isnull=False
     ).update(state=OperationState.QUEUED, parked_at=None, dispatched_at=None, updated_at=timezone.now())
     if moved:
         transaction.on_commit(lambda: operation_dispatch(operation_id=operation.pk))
+    return bool(moved)
 
 
 def operation_note(
@@ -153,7 +154,12 @@ def operation_note(
     unit: str | None = None,
 ) -> None:
     """How far parked work is, as whoever looks after it was told."""
-    given = {"done": done, "total": total, "message": message and message[:300], "unit": unit}
+    given = {
+        "done": done,
+        "total": total,
+        "message": message and message.replace("\0", "\ufffd")[:300],
+        "unit": unit,
+    }
     changed = {
         name: value
         for name, value in given.items()
@@ -169,6 +175,7 @@ def operation_note(
 
 def operation_end(*, operation: Operation, state: str, error: str = "") -> None:
     """Close this attempt of an operation, together with what its subject needs; no effect if another took over."""
+    error = error.replace("\0", "\ufffd")  # others' words may hold a NUL, which Postgres keeps in no text
     with transaction.atomic():
         current = Operation.objects.select_for_update().get(pk=operation.pk)
         if current.attempts != operation.attempts or not current.is_active:

@@ -319,3 +319,28 @@ def test_what_the_provider_itself_says_it_costs_stands_before_the_price_list(
         "USD",
         timezone.localdate(),
     )
+
+
+def test_a_hostile_reply_is_kept_as_far_as_it_can_be_and_harms_no_other_job(begin, peer):
+    """A NUL, which Postgres takes in no text, in the reply of one job; in the reason of its failure, too."""
+    hostile, plain = work(begin()), work(begin(hyperparameters={"epochs": 2}))
+    peer.state.jobs[hostile.handle]["organization_id"] = "org\0<script>"
+    for job in (hostile, plain):
+        peer.advance(job.handle, "metrics")
+    TrainingJob.objects.update(next_poll_at=timezone.now())
+    poll_due_jobs()
+    for job in (hostile, plain):
+        job.refresh_from_db()
+        assert job.points.exists()
+        assert job.poll_failures == 0
+    assert "org\ufffd<script>" in str(hostile.provider_reply)
+
+    peer.reason = "bad\0file"
+    peer.advance(hostile.handle, "failed")
+    peer.advance(plain.handle, "succeeded")
+    TrainingJob.objects.update(next_poll_at=timezone.now())
+    poll_due_jobs()
+    for job in (hostile, plain):
+        job.refresh_from_db()
+    assert (hostile.state, plain.state) == (JobState.FAILED, JobState.SUCCEEDED)
+    assert "bad\ufffdfile" in hostile.error

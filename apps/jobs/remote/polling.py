@@ -107,9 +107,9 @@ def _send_again(job: TrainingJob) -> None:
     """It waited for its provider before it could be sent; a worker tries once more."""
     operation = job_operation(job)
     with transaction.atomic():
-        TrainingJob.objects.filter(pk=job.pk, handle="").update(next_poll_at=None)
-        if operation is not None:
-            operation_unpark(operation=operation)
+        # Not parked yet: it is looked at again later.
+        if operation is not None and operation_unpark(operation=operation):
+            TrainingJob.objects.filter(pk=job.pk, handle="").update(next_poll_at=None)
 
 
 def _ask(job: TrainingJob) -> Answer:
@@ -142,6 +142,12 @@ def _store(answer: Answer) -> bool:
             _store_progress(job, progress, answer.result)
     except StaleStateError:
         logger.info("job.ended_meanwhile", extra={"job": job.pk})
+    except Exception as error:
+        # What one provider said can't be stored; that must not keep the others' answers from being stored.
+        logger.exception("job.answer_not_stored", extra={"job": job.pk})
+        _store_error(
+            job, ProviderUnavailableError(f"The answer could not be stored: {type(error).__name__}.")
+        )
     return True
 
 

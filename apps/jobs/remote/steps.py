@@ -1,6 +1,7 @@
 """How a job at a provider moves on: sent, asked about, heard of. Each step is one write."""
 
-from collections.abc import Iterable, Sequence
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -15,6 +16,13 @@ from apps.providers.contracts import ProviderError, RemoteCheckpoint, TrainingEv
 from apps.providers.remote import RemoteProgress
 
 LOG_CHARACTERS = 64 * 1024
+
+
+def storable(reply: Mapping[str, Any]) -> dict[str, Any]:
+    """A provider's reply as Postgres can keep it: no NUL in a text, no number that is none."""
+    text = json.dumps(dict(reply), default=str).replace("\\u0000", "\\ufffd")
+    kept: dict[str, Any] = json.loads(text, parse_constant=lambda name: None)
+    return kept
 
 
 def job_submission_begin(*, job: TrainingJob) -> None:
@@ -55,7 +63,9 @@ def job_sent(*, job: TrainingJob, handle: str) -> None:
 
 def job_problem_note(*, job: TrainingJob, error: ProviderError) -> None:
     """The provider's own reply, for whoever looks into it."""
-    TrainingJob.objects.filter(pk=job.pk).update(provider_reply=dict(error.raw), updated_at=timezone.now())
+    TrainingJob.objects.filter(pk=job.pk).update(
+        provider_reply=storable(error.raw), updated_at=timezone.now()
+    )
 
 
 def job_poll_failed(*, job: TrainingJob, error: ProviderError, next_poll_at: datetime) -> None:
@@ -71,8 +81,8 @@ def job_polled(*, job: TrainingJob, progress: RemoteProgress, next_poll_at: date
     """What one answer said, besides its events."""
     fields: dict[str, Any] = {
         "cursor": progress.cursor,
-        "provider_status": progress.status[:60],
-        "provider_reply": dict(progress.reply),
+        "provider_status": progress.status.replace("\0", "\ufffd")[:60],
+        "provider_reply": storable(progress.reply),
         "poll_failures": 0,
         "poll_error": "",
         "polled_at": timezone.now(),
