@@ -140,6 +140,7 @@ def test_removing_deletes_the_keys_and_keeps_the_row(sketch_connection, people):
 
 
 def test_what_is_in_use_is_not_removed(sketch_connection, people, monkeypatch):
+    # In the place of the jobs and comparisons that apps above plug in: five that run.
     monkeypatch.setattr(plugs, "_uses", [lambda connection: [f"the job “{n}”" for n in "ABCDE"]])
     with pytest.raises(ConflictError) as refused:
         connection_remove(connection=sketch_connection, by=people.ann)

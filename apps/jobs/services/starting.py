@@ -51,23 +51,11 @@ def job_start(
         if earlier is not None:
             return earlier
     _check(project=project, version=version, base_model=base_model)
+    what: dict[str, Any] = {"version": version, "base_model": base_model, "hyperparameters": hyperparameters}
     if base_model.connection is not None:
-        configuration = make_remote_configuration(
-            version=version,
-            base_model=base_model,
-            objective=objective,
-            hyperparameters=hyperparameters,
-            suffix=name,
-        )
+        configuration = make_remote_configuration(**what, objective=objective, suffix=name)
     else:
-        configuration = make_configuration(
-            version=version,
-            base_model=base_model,
-            method=method,
-            hyperparameters=hyperparameters,
-            objective=objective,
-            trained_by=trained_by,
-        )
+        configuration = make_configuration(**what, method=method, objective=objective, trained_by=trained_by)
         _check_trainer(trained_by, version=version, objective=objective, configuration=configuration)
     try:
         return _queue(
