@@ -44,7 +44,7 @@ def test_time_of_labels_taken_back_and_of_reviews_and_adjudications_counts(proje
     first, second = items_of(session)
     returned, *others = first.submissions.filter(state="counts").order_by("pk")
     label_return(submission=returned, by=people.rob, reason="Look again", seconds=20)
-    for label in second.submissions.all():
+    for label in second.submissions.filter(state="counts"):
         label_accept(submission=label, by=people.rob, seconds=5)
     second.refresh_from_db()
     choice = {"intent": Choice(value="refund")}
