@@ -28,6 +28,7 @@ from ftportal.environment import ConfigurationError  # noqa: E402
 BIN = Path(sys.executable).parent
 PYTHON = [sys.executable]
 PYTEST = [*PYTHON, "-m", "pytest", "-rs"]
+PARALLEL = ["-n", "logical", "--maxprocesses", "4", "--dist", "worksteal"]
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 
 
@@ -65,7 +66,7 @@ STAGES = [
         group="tests",
         command=[*PYTHON, "manage.py", "collectstatic", "--noinput", "--verbosity=0"],
     ),
-    Stage(name="fast", group="tests", command=[*PYTEST, "-q", "-m", "not integration and not e2e"]),
+    Stage(name="fast", group="tests", command=[*PYTEST, *PARALLEL, "-q", "-m", "not integration and not e2e"]),
     Stage(name="integration", group="tests", command=[*PYTEST, "-q", "-m", "integration"]),
     Stage(name="e2e", group="tests", command=[*PYTEST, "-q", "-m", "e2e"]),
 ]
