@@ -8,7 +8,7 @@
 | text | `most_characters` | `"any text"` |
 | edit | (starts from the assistant's last answer) | `"the edited answer"` |
 | write | | `"the answer"` |
-| prefer | `ties` | `"1"`, `"2"`, or `"tie"`: the number of the candidate answer in the item |
+| prefer | `ties` | `"1"`, `"2"`, …, or `"tie"`: the number of the candidate answer in the item |
 | rank | `ties` | `[["2"], ["1", "3"]]`: best first, equals together |
 | spans | `labels`, `about`: `"answer"` or `"question"` | `[{"start": 0, "end": 4, "label": "name"}]`, sorted |
 | verdict | | `"accept"` or `"reject"` |
@@ -105,11 +105,9 @@ def _text(options: Mapping[str, Any], value: Any, item: ItemTexts) -> str | None
 
 
 def _prefer(options: Mapping[str, Any], value: Any, item: ItemTexts) -> str:
-    allowed = ["1", "2"] + ([TIE] if options.get("ties") else [])
-    if value not in allowed:
-        raise AnswerError(
-            "Choose one of the two answers." if not options.get("ties") else "Choose A, B or a tie."
-        )
+    allowed = [str(number) for number in range(1, max(2, item.candidates) + 1)]
+    if value not in allowed + ([TIE] if options.get("ties") else []):
+        raise AnswerError("Choose one of the answers" + (", or a tie." if options.get("ties") else "."))
     return str(value)
 
 

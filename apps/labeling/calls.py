@@ -20,6 +20,18 @@ class Call(LabelerRequest):
     data: "Body"
 
 
+class OtherPersonError(PortalError):
+    """The page was opened by somebody who signed out since: their labels must not become another's."""
+
+    status = 401
+    code = "other_person"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Somebody else is signed in here now. Your labels wait in this browser until you are back."
+        )
+
+
 class Body:
     """What the page sent, taken out by type; anything else is refused."""
 
@@ -75,6 +87,8 @@ def call(
     def answered(request: Any, *args: Arguments.args, **kwargs: Arguments.kwargs) -> HttpResponse:
         try:
             request.data = Body(request.body)
+            if request.data.integer("me", request.user.pk) != request.user.pk:
+                raise OtherPersonError
             return JsonResponse(view(request, *args, **kwargs))
         except PortalError as error:
             body = {"code": error.code, "message": error.message, "problems": getattr(error, "problems", {})}

@@ -9,6 +9,7 @@ from apps.accounts.models import Membership
 from apps.core.formatting import format_number
 from apps.labeling.answers import TEXTUAL, TIE, AnswerError, label_values
 from apps.labeling.gold import BECOME_ANSWERS
+from apps.labeling.likeness import candidate_letter
 from apps.labeling.models import Cause, LabelImport, Question, Session
 from apps.labeling.selectors.resolving import ShownQuestion
 from apps.labeling.services.adjudicating import Choice
@@ -36,7 +37,12 @@ class JudgeForm(forms.Form):
     seconds = forms.FloatField(required=False, min_value=0, widget=forms.HiddenInput)
 
     def __init__(
-        self, *args: Any, shown: Sequence[ShownQuestion], texts: dict[str, str], **kwargs: Any
+        self,
+        *args: Any,
+        shown: Sequence[ShownQuestion],
+        texts: dict[str, str],
+        candidates: int,
+        **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
         self.shown, self.texts = shown, texts
@@ -53,7 +59,7 @@ class JudgeForm(forms.Form):
                 label=question.title,
                 widget=forms.RadioSelect,
             )
-            self.fields[f"own-{question.key}"] = own_field(question)
+            self.fields[f"own-{question.key}"] = own_field(question, candidates)
 
     def clean(self) -> dict[str, Any]:
         data = super().clean() or {}
@@ -96,7 +102,7 @@ class JudgeForm(forms.Form):
         return list(enumerate(one.answers, 1))
 
 
-def own_field(question: Question) -> forms.Field:
+def own_field(question: Question, candidates: int) -> forms.Field:
     """Where an answer of one's own is typed or chosen."""
     kind, options = question.kind, question.options
     if kind == "choose_several":
@@ -106,7 +112,8 @@ def own_field(question: Question) -> forms.Field:
         )
     choices = {
         "choose_one": [(label, label) for label in label_values(options)],
-        "prefer": [("1", "Answer A"), ("2", "Answer B")] + ([(TIE, "Tie")] if options.get("ties") else []),
+        "prefer": [(str(n), f"Answer {candidate_letter(n)}") for n in range(1, max(2, candidates) + 1)]
+        + ([(TIE, "Tie")] if options.get("ties") else []),
         "verdict": [("accept", "Accept"), ("reject", "Reject")],
     }.get(kind)
     if choices is not None:

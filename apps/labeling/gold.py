@@ -102,9 +102,10 @@ def preference_pairs(row: Row, gold: Gold) -> Iterator[Row]:
 def _pairs(answer: GoldAnswer, original: str, candidates: tuple[str, ...]) -> Iterator[tuple[str, str]]:
     if answer.kind == "edit":
         yield str(answer.value), original
-    elif answer.kind == "prefer" and answer.value != TIE and len(candidates) == 2:
-        first, second = candidates
-        yield (first, second) if answer.value == "1" else (second, first)
+    elif answer.kind == "prefer" and answer.value != TIE and int(answer.value) <= len(candidates):
+        best = int(answer.value) - 1
+        for worse in candidates[:best] + candidates[best + 1 :]:
+            yield candidates[best], worse
     elif answer.kind == "rank":
         for better, worse in combinations(answer.value, 2):
             for one in better:

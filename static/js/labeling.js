@@ -6,8 +6,9 @@
   const root = document.getElementById("label");
   if (!root) return;
   const config = JSON.parse(document.getElementById("label-config").textContent);
-  const { makeQuestion, labelStore, showError } = window.ftportal;
-  const { Store, post } = labelStore;
+  const { makeQuestion, labelComments, labelStore, showError } = window.ftportal;
+  const { Store, stateOf } = labelStore;
+  const post = (url, data) => labelStore.post(url, { me: config.me, ...data });
   const find = (name) => root.querySelector(`[data-${name}]`);
   const columns = find("columns");
   const IDLE_AFTER = 60_000; // without a key or a click, time does not count as work
@@ -16,6 +17,10 @@
   let tokens = new Map(); // id -> token of the lease
   let order = []; // ids, the one on the screen first
   let current = null;
+  let guideline = config.guideline; // the version that stands beside the item
+  let isFetching = false;
+  let askingAgain = 0;
+  let nothingLeft = "left"; // why there would be no next item
   let seconds = 0;
   let active = Date.now();
 
@@ -26,7 +31,10 @@
     unsaved: ["working", "Saving"],
     sending: ["working", "Saving"],
     offline: ["attention", "No connection: kept in this browser, sent when it is back"],
+    trouble: ["attention", "The server has trouble: kept in this browser, sent again soon"],
     "signed-out": ["failed", "You are signed out: kept in this browser. Sign in again in another tab"],
+    "other-person": ["failed", "Somebody else signed in here: kept in this browser until you are back"],
+    "no-part": ["failed", "You do not take part any more: kept in this browser. Ask a lead"],
     loading: ["working", "Loading"],
   };
 
@@ -68,9 +76,10 @@
   /* The question that number keys go to: the one with the focus, else the first without an answer, else the last. */
   function questionOn() {
     const focused = document.activeElement?.closest?.("[data-question]");
+    const numbered = questions.filter((question) => question.takesNumbers);
     return questions.find((question) => question.field === focused)
-      ?? questions.find((question) => !question.isAnswered)
-      ?? questions.at(-1);
+      ?? numbered.find((question) => !question.isAnswered)
+      ?? numbered.at(-1) ?? questions.at(-1);
   }
 
   let touched = -1; // index of the question that was answered or entered last
@@ -94,7 +103,25 @@
     if (current) find("lost").hidden = tokens.has(current.id);
     tally(answer.tally);
     replies(answer.replies);
-    if (!current) showNext(answer.handing_out);
+    if (answer.guideline !== guideline) newGuideline(answer.guideline);
+    nothingLeft = answer.stopped_by || (answer.tally.done >= answer.tally.wanted ? "done" : "left");
+    if (!current) showNext();
+  }
+
+  /* The guideline was changed while the page was open: what stands beside the item is the newest, and is said to be. */
+  async function newGuideline(newest) {
+    if (isFetching) return;
+    isFetching = true;
+    try {
+      const page = new DOMParser().parseFromString(await (await fetch(window.location.href)).text(), "text/html");
+      const shown = page.getElementById("label-config");
+      if (!shown || JSON.parse(shown.textContent).guideline !== newest) return;
+      document.getElementById("label-guideline").replaceChildren(...page.getElementById("label-guideline").childNodes);
+      guideline = newest;
+      find("guideline-changed").hidden = false;
+    } catch { /* the next answer brings it up again */ } finally {
+      isFetching = false;
+    }
   }
 
   function replies(count) {
@@ -113,9 +140,9 @@
     find("bar").firstElementChild.style.width = `${percent}%`;
   }
 
-  function showNext(isHandingOut = true) {
+  function showNext() {
     const id = order[0];
-    if (id === undefined || !items.has(id)) return showNothing(isHandingOut);
+    if (id === undefined || !items.has(id)) return showNothing();
     current = items.get(id);
     const kept = store.restored(current);
     seconds = kept.seconds ?? 0;
@@ -123,8 +150,7 @@
     find("position").textContent = current.position;
     find("context").innerHTML = current.context; // made by the server, with every text escaped
     find("answer").textContent = current.answer;
-    const isShown = config.questions.some((question) => ["edit", "prefer", "rank"].includes(question.kind));
-    find("answer-box").hidden = !current.answer || isShown;
+    find("answer-box").hidden = !current.answer || isAnswerAmong(config.questions.map((question) => question.kind));
     find("returned").hidden = !current.returned;
     find("returned").textContent = `A reviewer returned your label: ${current.returned}`;
     find("lost").hidden = true;
@@ -138,6 +164,13 @@
     return undefined;
   }
 
+  /* Whether the row's answer stands in a question already, so that it need not be shown twice. */
+  function isAnswerAmong(kinds) {
+    if (kinds.includes("edit")) return true;
+    const isCompared = kinds.some((kind) => ["prefer", "rank"].includes(kind)) && !kinds.includes("verdict");
+    return isCompared && current.candidates.some((candidate) => candidate.text === current.answer);
+  }
+
   /* Many labels are found by typing, texts are written: there the cursor waits. Else number keys work at once. */
   function focusFirst() {
     document.activeElement?.blur?.();
@@ -146,18 +179,22 @@
     if (first.filter || first.spans || (first.area && questions.length === 1)) first.focus();
   }
 
-  function showNothing(isHandingOut) {
+  const NOTHING = {
+    left: ["Nothing is left for you here", "What is still to be labeled is in somebody's hands, or you labeled or skipped it. Should an item come free, it appears here."],
+    done: ["Everything is labeled", "All labels of this session are in. Thank you."],
+    paused: ["The session is paused", "A lead has paused it. What you submitted is kept; items come here when it goes on."],
+    closed: ["The session is closed", "Nothing more is to be labeled. What you submitted is kept."],
+    deadline: ["The deadline has passed", "No new items are handed out. What you submitted is kept; ask a lead if you need more time."],
+  };
+
+  function showNothing() {
     current = null;
     columns.hidden = true;
     find("empty").hidden = false;
     if (store.outbox.length) return setEmpty("One moment", "Your label is on its way; the next item follows.");
-    setEmpty(
-      isHandingOut ? "Nothing is left for you here" : "Nothing is handed out now",
-      isHandingOut
-        ? "Every item is labeled, or in somebody's hands. Should one come free, it appears here."
-        : "The session is paused, closed, or past its deadline. What you submitted is kept.",
-    );
-    setTimeout(() => { if (!current) claim(); }, 15_000);
+    setEmpty(...NOTHING[nothingLeft]);
+    clearTimeout(askingAgain);
+    askingAgain = setTimeout(() => { if (!current) claim(); }, 15_000);
     return undefined;
   }
 
@@ -171,9 +208,10 @@
       absorb(await post(config.urls.claim, { have: [...items.keys()] }));
       showState(store.outbox.length ? "sending" : "ready");
     } catch (error) {
-      showState(error.status === 401 ? "signed-out" : "offline");
-      if (error.status === 403 || error.status === 404) return setEmpty("You do not take part any more", "A lead may have closed the session or taken you out. What you submitted is kept.");
-      setTimeout(claim, 5000);
+      showState(stateOf(error), store.outbox.length);
+      if (error.status === 403 || error.status === 404) return setEmpty("You do not take part any more", "A lead may have taken you out, or somebody else signed in here. What you submitted is kept.");
+      clearTimeout(askingAgain);
+      askingAgain = setTimeout(claim, 5000);
     }
     return undefined;
   }
@@ -186,22 +224,13 @@
     for (const question of missing) question.refuse("This question needs an answer.");
     if (missing.length) { missing[0].focus(); markOn(); return; }
     tick();
-    const label = { item: current.id, token: tokens.get(current.id) ?? "00000000-0000-0000-0000-000000000000", client_id: crypto.randomUUID?.() ?? uuid(), answers: answers(), seconds };
+    const label = { item: current.id, token: tokens.get(current.id) ?? "00000000-0000-0000-0000-000000000000", answers: answers(), seconds, guideline: guideline ?? 0 };
     items.delete(current.id);
     order = order.filter((id) => id !== label.item);
     current = null;
     store.submit(label);
     showNext();
     if (current) requestAnimationFrame(() => performance.measure("label-to-next", "label-submitted"));
-  }
-
-  // Over plain HTTP in a team's network browsers have no crypto.randomUUID.
-  function uuid() {
-    const bytes = crypto.getRandomValues(new Uint8Array(16));
-    bytes[6] = (bytes[6] & 0x0f) | 0x40;
-    bytes[8] = (bytes[8] & 0x3f) | 0x80;
-    const hex = [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("");
-    return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`;
   }
 
   async function refused(label, error) {
@@ -264,7 +293,7 @@
       store.forget(answer.undone);
       current = null;
       const first = answer.held.findIndex((lease) => lease.item === answer.undone);
-      answer.held.unshift(...answer.held.splice(first, 1));
+      if (first > 0) answer.held.unshift(...answer.held.splice(first, 1));
       absorb(answer);
       say("Taken back. Change it and submit again.");
     } catch (error) {
@@ -272,31 +301,7 @@
     }
   }
 
-  const commentDialog = document.getElementById("label-comments");
-
-  async function comments(text = "") {
-    if (!current) return;
-    try {
-      const answer = await post(config.comments.replace("/items/0/", `/items/${current.id}/`), { text });
-      const lines = answer.comments.map((line) => {
-        const entry = document.createElement("li");
-        entry.append(Object.assign(document.createElement("strong"), { textContent: line.author }), ` ${line.text}`);
-        return entry;
-      });
-      commentDialog.querySelector("[data-thread]").replaceChildren(...lines);
-      commentDialog.querySelector("textarea").value = "";
-      if (!commentDialog.open) commentDialog.showModal();
-      commentDialog.querySelector("textarea").focus();
-    } catch (error) {
-      showError(error.message);
-    }
-  }
-
-  commentDialog.querySelector("form").addEventListener("submit", (event) => {
-    event.preventDefault();
-    const text = commentDialog.querySelector("textarea").value.trim();
-    if (text) comments(text);
-  });
+  const comments = labelComments(post, config.comments, () => current);
 
   function say(text) { document.getElementById("announcer").textContent = text; }
 
@@ -367,14 +372,15 @@
   setInterval(tick, 1000);
 
   setInterval(async () => {
-    if (!current || document.visibilityState !== "visible") return;
+    // Who went away with the page open does not keep the item from the others for ever.
+    if (!current || document.visibilityState !== "visible" || Date.now() - active > config.lease * 1000) return;
     try {
       const { held } = await post(config.urls.heartbeat, {});
       if (current) find("lost").hidden = held.includes(current.id);
-      if (root.querySelector(".label-state").dataset.state === "offline") showState("ready");
+      if (STATES[root.querySelector(".label-state").dataset.state][0] !== "working") showState(store.outbox.length ? "sending" : "ready");
       store.flush();
     } catch (error) {
-      showState(error.status === 401 ? "signed-out" : "offline", store.outbox.length);
+      showState(stateOf(error), store.outbox.length);
     }
   }, config.heartbeat * 1000);
 

@@ -30,6 +30,7 @@
     touch() { this.refuse(""); this.changed(); }
     refuse(message) { this.note.textContent = message; this.field.classList.toggle("ask-refused", Boolean(message)); }
     number() { return false; }
+    get takesNumbers() { return true; }
     focus() { (this.field.querySelector("input, textarea, [tabindex='0']") ?? this.field).focus(); }
     get isAnswered() { const value = this.value; return value !== null && value !== "" && !(Array.isArray(value) && !value.length); }
     takeDraft() { if (!this.drafted.hidden) { this.value = this.item.drafted[this.key]; this.touch(); } }
@@ -39,6 +40,7 @@
       const input = this.inputs.find((each) => each.dataset.number === String(number) && !each.closest(".ask-option").hidden);
       if (!input) return false;
       input.checked = input.type === "radio" ? true : !input.checked;
+      if (input.type === "checkbox") input.focus(); // more labels may follow: the question stays on
       this.touch();
       return true;
     }
@@ -144,6 +146,7 @@
     }
 
     initial() { return this.data.kind === "edit" ? this.item.answer : ""; }
+    get takesNumbers() { return false; }
     get value() { return this.area.value.trim() ? this.area.value : null; }
     set value(value) { this.area.value = value ?? ""; this.compare(); }
 

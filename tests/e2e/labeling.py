@@ -7,11 +7,13 @@ from tests.ftportal.running import wait_for
 from tests.integration.main_job import Work, last_number
 
 
-def open_session(work: Work, version: int, name: str, *questions: dict[str, Any]) -> int:
-    """A session over all rows in their order, in which everybody takes part; its number."""
+def open_session(work: Work, version: int, name: str, *questions: dict[str, Any], **more: Any) -> int:
+    """A session over all rows in their order, in which everybody takes part; its number. `more`: other fields."""
     form = work.visitor.get(f"{work.base}label/sessions/new/")
     session = last_number(
-        work.visitor.submit(form, "Create session", name=name, version=version, everyone="on", order="given")
+        work.visitor.submit(
+            form, "Create session", name=name, version=version, everyone="on", order="given", **more
+        )
     )
     for question in questions:
         form = work.visitor.get(f"{work.base}label/sessions/{session}/questions/new/")

@@ -143,6 +143,12 @@ def test_rankings_give_every_ordered_pair_and_ties_give_none():
     assert pairs == [("two", "one"), ("two", "three")]
     tie = gold(GoldAnswer("better", "prefer", "tie"))
     assert list(preference_pairs(chat("?", "x", candidates=["a", "b"]), tie)) == []
+    best = gold(GoldAnswer("best", "prefer", "2"))
+    three = preference_pairs(chat("?", "x", candidates=["a", "b", "c"]), best)
+    assert [(p["messages"][-1]["content"], p["rejected"][0]["content"]) for p in three] == [
+        ("b", "a"),
+        ("b", "c"),
+    ]
 
 
 def test_a_row_keeps_what_it_has_besides():

@@ -2,12 +2,15 @@
 
 import json
 import uuid
+from datetime import timedelta
 
 import pytest
 from django.urls import reverse
+from django.utils import timezone
 
 from apps.labeling.models import Comment, Submission
-from apps.labeling.services.sessions import QuestionWish
+from apps.labeling.services.guidelines import GuidelineText, guideline_create, guideline_save
+from apps.labeling.services.sessions import QuestionWish, session_close, session_pause
 from tests.labeling.worlds import chat, label_one, make_session
 
 pytestmark = pytest.mark.django_db
@@ -31,7 +34,7 @@ class Worker:
         assert answer.status_code == status, answer.content
         return answer.json() if status != 404 else {}
 
-    def submit(self, held, answers, *, status=200, client_id=None):
+    def submit(self, held, answers, *, status=200, client_id=None, **more):
         return self.call(
             "submit",
             {
@@ -40,6 +43,7 @@ class Worker:
                 "client_id": client_id or str(uuid.uuid4()),
                 "answers": answers,
                 "seconds": 4.5,
+                **more,
             },
             status=status,
         )
@@ -265,3 +269,89 @@ def test_a_labeler_marks_only_threads_of_their_own_items(project, people, at_wor
 
     assert answer.status_code == 409
     assert not Comment.objects.filter(text="Let me in").exists()
+
+
+# --- What may have changed since the page was opened ---------------------------------------------------------------
+
+
+def test_a_page_that_somebody_else_left_open_labels_nothing(project, people, at_work):
+    session = make_session(project, people.lea)
+    ben = at_work(people.ben, session)
+    held = ben.call("claim", {"me": people.ben.pk})["held"][0]
+
+    answer = ben.submit(held, {"intent": "refund"}, status=401, me=people.rob.pk)
+
+    assert answer["error"]["code"] == "other_person"
+    assert not Submission.objects.exists()
+    assert ben.submit(held, {"intent": "refund"}, me=people.ben.pk)["kept"]["state"] == "counts"
+
+
+@pytest.mark.parametrize(("change", "again"), [("meaning", True), ("wording", False), ("structure", False)])
+def test_a_label_belongs_to_the_guideline_that_was_shown(change, again, project, people, at_work):
+    guideline = guideline_create(
+        project=project, name="Intents", content=GuidelineText("Old"), actor=people.lea
+    )
+    session = make_session(project, people.lea, guideline=guideline)
+    ben = at_work(people.ben, session)
+    before = ben.call("claim")
+    guideline_save(
+        guideline=guideline, based_on=1, change=change, content=GuidelineText("New"), actor=people.lea
+    )
+
+    after = ben.submit(before["held"][0], {"intent": "refund"}, guideline=before["guideline"])
+    ben.submit(after["held"][0], {"intent": "refund"}, guideline=after["guideline"])
+
+    made = Submission.objects.order_by("pk").values_list("guideline_version__number", "look_again")
+    assert list(made) == [(1, again), (2, False)]
+
+
+def test_a_guideline_of_elsewhere_is_none_that_was_shown(project, people, at_work):
+    mine, other = (
+        guideline_create(project=project, name=name, content=GuidelineText("Text"), actor=people.lea)
+        for name in ("Mine", "Other")
+    )
+    ben = at_work(people.ben, make_session(project, people.lea, guideline=mine))
+    held = ben.call("claim")["held"][0]
+
+    ben.submit(held, {"intent": "refund"}, guideline=other.versions.get().pk)
+
+    assert Submission.objects.get().guideline_version == mine.versions.get()
+
+
+def test_the_page_learns_why_nothing_is_handed_out(project, people, at_work):
+    session = make_session(project, people.lea)
+    ben = at_work(people.ben, session)
+
+    assert ben.call("claim")["stopped_by"] == ""
+    session_pause(session=session, actor=people.lea)
+    assert ben.call("claim")["stopped_by"] == "paused"
+    session_close(session=session, actor=people.lea)
+    assert ben.call("claim")["stopped_by"] == "closed"
+    late = make_session(project, people.lea, deadline=timezone.now() - timedelta(minutes=1))
+    assert at_work(people.ben, late).call("claim")["stopped_by"] == "deadline"
+
+
+def test_lists_show_what_a_row_asks_and_not_the_prompt_that_all_rows_share(project, people, client_of):
+    row = chat("Where is my parcel?")
+    row["messages"].insert(0, {"role": "system", "content": "You help customers."})
+    session = make_session(project, people.lea, rows=[row])
+    address = reverse("labeling:items", args=[project.workspace.slug, project.slug, session.pk])
+
+    page = client_of(people.lea).get(address).content.decode()
+
+    assert "Where is my parcel?" in page
+    assert "You help customers." not in page
+
+
+def test_a_lead_who_labels_exports_others_labels_only_of_items_that_are_complete(project, people, client_of):
+    session = make_session(project, people.lea, rows=1, overlap=2, questions=TEXT)
+    address = reverse("labeling:export_labels", args=[project.workspace.slug, project.slug, session.pk])
+    lea = client_of(people.lea)
+    label_one(session, people.ben, {"note": SECRET})
+
+    assert SECRET not in b"".join(lea.get(address).streaming_content).decode()
+    label_one(session, people.lea, {"note": "mine"})
+    both = b"".join(lea.get(address).streaming_content).decode()
+
+    assert SECRET in both
+    assert "mine" in both

@@ -149,7 +149,7 @@ def hand_out(
         "session": session.pk,
         "user": user.pk,
         "lease": session.lease_seconds,
-        "wanted": wanted if is_handing_out(session) else 0,
+        "wanted": 0 if stopped_by(session) else wanted,
         "items": session.item_count,
         "most": MOST_AT_ONCE,
         "have": list(have),
@@ -168,10 +168,11 @@ def hand_out(
         parameters["have"] = [*have, *new]
 
 
-def is_handing_out(session: Session) -> bool:
-    """Whether new items are given out: the session is open and its deadline has not passed."""
-    is_late = session.deadline is not None and session.deadline <= timezone.now()
-    return session.state == SessionState.OPEN and not is_late
+def stopped_by(session: Session) -> str:
+    """Why no new items are given out: `paused`, `closed` or `deadline`; empty while they are."""
+    if session.state != SessionState.OPEN:
+        return str(session.state)
+    return "deadline" if session.deadline is not None and session.deadline <= timezone.now() else ""
 
 
 def _handed_out(parameters: dict[str, Any]) -> list[tuple[Any, ...]]:

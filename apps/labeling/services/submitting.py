@@ -21,6 +21,7 @@ from apps.labeling.answers import TEXTUAL, AnswerError, checked_value
 from apps.labeling.item_content import ItemContent, content_of
 from apps.labeling.models import (
     DraftUse,
+    GuidelineVersion,
     Item,
     Question,
     Session,
@@ -52,6 +53,8 @@ class Submit:
     client_id: UUID
     answers: Mapping[str, Any]
     seconds: float
+    guideline_version: int | None = None
+    """What stood beside the item; None: the session's newest."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +85,7 @@ def label_submit(*, session: Session, user: User, submit: Submit) -> Kept:
         "user": user.pk,
         "token": submit.token,
         "client": submit.client_id,
-        "guideline": session.guideline_version_id,
+        **_made_under(session, submit.guideline_version),
         "seconds": seconds,
         "answers": json.dumps(answers),
     }
@@ -92,6 +95,15 @@ def label_submit(*, session: Session, user: User, submit: Submit) -> Kept:
     if kept is not None:
         return Kept(int(kept[0]), SubmissionState.COUNTS, is_repeat=False)
     return _keep_late(session, user, submit, parameters)
+
+
+def _made_under(session: Session, shown: int | None) -> dict[str, Any]:
+    """The guideline of a label: the one that its author saw, though a newer one may stand since it was shown."""
+    if shown in (None, session.guideline_version_id) or session.guideline_version is None:
+        return {"guideline": session.guideline_version_id, "look_again": False}
+    newest = session.guideline_version
+    older = GuidelineVersion.objects.filter(pk=shown, guideline=newest.guideline_id).first() or newest
+    return {"guideline": older.pk, "look_again": older.meaning < newest.meaning}
 
 
 @lru_cache(maxsize=256)
@@ -149,7 +161,7 @@ _KEEP = """
                 SELECT 1 FROM labeling_submission b
                 WHERE b.item_id = %(item)s AND b.user_id = %(user)s AND b.state = 'returned'
             ),
-            false, %(seconds)s, seat.held_since, clock_timestamp()
+            %(look_again)s, %(seconds)s, seat.held_since, clock_timestamp()
         FROM seat
         ON CONFLICT (user_id, client_id) DO NOTHING
         RETURNING id

@@ -69,7 +69,8 @@ def judge(request: ProjectRequest, pk: int) -> HttpResponse:
     shown = shown_item(item, questions)
     may_judge = to_adjudicate(session, request.user).filter(pk=item.pk).exists()
     texts = {question.key: span_text(question, shown.content) for question in questions}
-    form = JudgeForm(request.POST or None, shown=shown.questions, texts=texts)
+    candidates = len(shown.content.candidates)
+    form = JudgeForm(request.POST or None, shown=shown.questions, texts=texts, candidates=candidates)
     if request.method == "POST" and form.is_valid():
         try:
             item_adjudicate(

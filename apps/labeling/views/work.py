@@ -14,7 +14,7 @@ from apps.labeling.leases import Lease
 from apps.labeling.markdown import markdown_html
 from apps.labeling.models import Question
 from apps.labeling.selectors.work import HeldItem, item_in_hands, look_again_of, thread_of
-from apps.labeling.services.claiming import MOST_AT_ONCE, hand_out, is_handing_out, leases_renew
+from apps.labeling.services.claiming import MOST_AT_ONCE, hand_out, leases_renew, stopped_by
 from apps.labeling.services.reopening import last_label_undo
 from apps.labeling.services.submitting import Submit, label_submit
 from apps.labeling.services.talking import comment_add, threads_read
@@ -36,7 +36,8 @@ def work(request: LabelerRequest) -> HttpResponse:
             "comments": _url(request, "comments", 0),
             "questions": [_question_data(question) for question in questions],
             "heartbeat": max(5, session.lease_seconds // 4),
-            "shows_answer": session.shows_answer,
+            "lease": session.lease_seconds,
+            "guideline": session.guideline_version_id,
         },
         "guideline": session.guideline_version,
         "guideline_html": markdown_html(session.guideline_version.text) if session.guideline_version else "",
@@ -82,6 +83,7 @@ def submit(request: Call) -> dict[str, Any]:
             client_id=data.uuid("client_id"),
             answers=data.mapping("answers"),
             seconds=data.number("seconds"),
+            guideline_version=data.integer("guideline", 0) or None,
         ),
     )
     return {"kept": {"id": kept.submission_id, "state": kept.state, "repeat": kept.is_repeat}} | _hand_out(
@@ -165,7 +167,8 @@ def _hand_out(request: Call) -> dict[str, Any]:
         "held": [_lease_data(lease) for lease in handed.leases[:MOST_AT_ONCE]],
         "items": [_item_data(held, shows_answer=session.shows_answer) for held in handed.new],
         "tally": {"mine": tally.mine, "done": tally.done, "wanted": tally.wanted},
-        "handing_out": is_handing_out(session),
+        "stopped_by": stopped_by(session),
+        "guideline": session.guideline_version_id,
         "replies": tally.replies,
     }
 
