@@ -1,5 +1,6 @@
 """Agreement in a session, from independent first labels only; and the items behind a figure."""
 
+import re
 import time
 from collections import defaultdict
 from collections.abc import Sequence
@@ -210,12 +211,15 @@ def items_matching(session: Session, user: User, query: ItemQuery) -> QuerySet[I
     return items.select_related("example")
 
 
+def _as_stored(question: Question, text: str) -> str | int:
+    """A value of the URL; ratings are whole numbers, some below 0."""
+    is_number = question.kind == "rate" and re.fullmatch(r"-?[0-9]{1,3}", text)
+    return int(text) if is_number else text
+
+
 def _items_with_both(items: QuerySet[Item], question: Question, query: ItemQuery) -> QuerySet[Item]:
     """One person gave the one answer, another one the other; both the same: at least two gave it."""
-    values = [
-        int(text) if question.kind == "rate" and text.isdigit() else text
-        for text in (query.first, query.second)
-    ]
+    values = [_as_stored(question, text) for text in (query.first, query.second)]
     given = Answer.objects.filter(
         question=question,
         submission__item=OuterRef("pk"),

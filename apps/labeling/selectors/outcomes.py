@@ -3,8 +3,9 @@
 from collections.abc import Iterator
 from typing import Any
 
-from django.db.models import Count, Prefetch
+from django.db.models import Count, Prefetch, Q
 
+from apps.accounts.models import User
 from apps.labeling.models import (
     Answer,
     Cause,
@@ -13,6 +14,7 @@ from apps.labeling.models import (
     Session,
     Submission,
 )
+from apps.labeling.selectors.agreement import open_to
 
 BATCH = 500
 
@@ -33,10 +35,14 @@ def _standing(session: Session) -> Any:
     return Resolution.objects.filter(item__session=session, replaced_at=None)
 
 
-def export_lines(session: Session) -> Iterator[dict[str, Any]]:
-    """One record a label, in the order in which they came in: nothing that was ever submitted is left out."""
+def export_lines(session: Session, user: User) -> Iterator[dict[str, Any]]:
+    """One record a label, in the order in which they came in: nothing that was ever submitted is left out.
+
+    Only of items that this person could still label themselves, others' labels are kept back.
+    """
+    visible = Q(user=user) | Q(item__in=open_to(session, user).values("pk"))
     labels = (
-        Submission.objects.filter(session=session)
+        Submission.objects.filter(visible, session=session)
         .select_related("item__example", "user", "guideline_version__guideline", "review__reviewer")
         .prefetch_related(
             Prefetch("answers", queryset=Answer.objects.select_related("question", "draft__run__variant"))

@@ -222,14 +222,8 @@ def items_page(
         items = items.filter(pk__in=again.values("item"))
     elif wanted in ItemStage.values:
         items = items.filter(stage=wanted)
-    asked = F("example__payload__messages__0__content")
-    return keyset_page(
-        items.annotate(asked=asked).only(
-            "position", "wanted", "done", "stage", "open_flags", "comment_count"
-        ),
-        parameters,
-        key="position",
-    )
+    shown = ("position", "wanted", "done", "stage", "open_flags", "comment_count", "example__payload")
+    return keyset_page(items.select_related("example").only(*shown), parameters, key="position")
 
 
 def labels_visible(item: Item, user: User) -> tuple[QuerySet[Submission], bool]:

@@ -4,9 +4,17 @@ from typing import Any
 
 from django import template
 
+from apps.datasets.models import Example
+from apps.labeling.item_content import content_of
 from apps.labeling.models import Answer
 
 register = template.Library()
+
+
+@register.filter
+def asked(example: Example) -> str:
+    """What the row asks: many rows begin with the same system prompt, which tells nobody which row it is."""
+    return content_of(example.payload).question
 
 
 @register.simple_tag

@@ -76,7 +76,7 @@ def export(request: ProjectRequest, pk: int) -> HttpResponseBase:
     session = get_session(request, pk)
 
     def lines() -> Iterator[bytes]:
-        for line in export_lines(session):
+        for line in export_lines(session, request.user):
             yield json.dumps(line, ensure_ascii=False).encode() + b"\n"
 
     name = f"{slugify(session.name) or 'session'}-labels.jsonl"
