@@ -181,7 +181,7 @@ def test_hostile_rows_are_escaped(project, people, at_work):
 def test_the_order_of_answers_to_compare_differs_but_what_is_kept_does_not(project, people, at_work):
     rows = [
         chat(f"Ticket {n}", "chosen", rejected=[{"role": "assistant", "content": "rejected"}])
-        for n in range(12)
+        for n in range(25)  # that one stands first in all of them has a chance of 1 in 2 ** 24
     ]
     questions = [QuestionWish(key="better", kind="prefer", title="Which is better?")]
     session = make_session(project, people.lea, rows=rows, questions=questions)
