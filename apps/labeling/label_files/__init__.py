@@ -49,19 +49,30 @@ def read_labels(data: bytes, name: str = "", format: str = "") -> LabelFile:
         for number, record in found:
             result.records += 1
             try:
-                if isinstance(record, RecordError):
-                    raise record
-                if not isinstance(record, Mapping):
-                    raise RecordError("The record is no object with fields.")
-                labels = list(reader.labels_of(number, record, stem))
-                kept = [checked_storable(label) for label in labels if label is not None]
+                labels = _labels(reader, number, record, stem)
             except RecordError as error:
                 shown = "" if isinstance(record, RecordError) else excerpt(record)
                 result.problems.append(ReadingProblem(number, str(error), shown))
                 continue
+            kept = [label for label in labels if label is not None]
             result.left_out += labels.count(None)
             result.labels += kept
     return result
+
+
+def _labels(reader: ModuleType, number: int, record: Any, stem: str) -> list[FoundLabel | None]:
+    if isinstance(record, RecordError):
+        raise record
+    if not isinstance(record, Mapping):
+        raise RecordError("The record is no object with fields.")
+    try:
+        labels: list[FoundLabel | None] = list(reader.labels_of(number, record, stem))
+    except RecordError:
+        raise
+    except (ArithmeticError, AttributeError, LookupError, OSError, TypeError, ValueError):
+        # A field holds something that its tool never writes there: this record is left out, not the whole file.
+        raise RecordError(f"A field of it is not as {reader.NAME} has it.") from None
+    return [label and checked_storable(label) for label in labels]
 
 
 def _members(data: bytes, name: str) -> Iterator[tuple[str, bytes]]:
@@ -71,13 +82,26 @@ def _members(data: bytes, name: str) -> Iterator[tuple[str, bytes]]:
         return
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            members = [member for member in archive.infolist() if not member.is_dir()]
+            members = [
+                member
+                for member in archive.infolist()
+                if not member.is_dir() and not _is_left_over(member.filename)
+            ]
             if sum(member.file_size for member in members) > MOST_UNPACKED_BYTES:
                 raise UnknownFormat("The zip file holds more than 256 MB. Import its files one at a time.")
             for member in members:
                 yield _stem(member.filename), archive.read(member)
     except zipfile.BadZipFile:
         raise UnknownFormat("The zip file is damaged. Export it again.") from None
+    except (RuntimeError, NotImplementedError):
+        raise UnknownFormat(
+            "The zip file has a password, or is packed in a way that can't be read."
+        ) from None
+
+
+def _is_left_over(name: str) -> bool:
+    """What a Mac puts beside the files that it packs."""
+    return name.startswith("__MACOSX/") or name.rsplit("/", 1)[-1].startswith(".")
 
 
 def _stem(name: str) -> str:

@@ -3,6 +3,8 @@
 Nested: `responses` is {question: [{value, user_id, status?}]}; flat: the columns `question.responses`,
 `question.responses.users`, `question.responses.status` and `question.suggestion` (docs.argilla.io, "Import and
 export").
+Argilla 1 wrote a column a question, `question`: [{user_id, value, status}] or {user_id: […], value: […], status: […]},
+and `question-suggestion`.
 Only submitted responses are labels; a suggestion is a model's draft.
 """
 
@@ -21,13 +23,29 @@ _PARTS = (
     ".suggestion",
     ".suggestion.score",
     ".suggestion.agent",
+    "-suggestion",
+    "-suggestion-metadata",
 )
 _OWN = frozenset({"id", "status", "_server_id", "inserted_at", "updated_at", "external_id", "vectors"})
 
 
 def recognises(record: Mapping[str, Any]) -> bool:
     nested = isinstance(record.get("responses"), Mapping) and isinstance(record.get("fields"), Mapping)
-    return nested or any(name.endswith(".responses") for name in record)
+    return nested or any(name.endswith(".responses") or _first_version(record[name]) for name in record)
+
+
+def _first_version(column: Any) -> list[Mapping[str, Any]]:
+    """The responses in a column as Argilla 1 wrote it; none in any other."""
+    if isinstance(column, Mapping) and {"user_id", "value", "status"} <= column.keys():
+        parts = (column["user_id"], column["value"], column["status"])
+        if all(isinstance(part, list) for part in parts):
+            return [
+                {"user_id": user, "value": value, "status": status}
+                for user, value, status in zip(*parts, strict=True)
+            ]
+    if isinstance(column, list) and column and all(isinstance(each, Mapping) for each in column):
+        return [each for each in column if {"value", "status"} <= each.keys()]
+    return []
 
 
 def labels_of(number: int, record: Mapping[str, Any], source: str) -> Iterator[FoundLabel | None]:
@@ -88,11 +106,22 @@ def _flat(record: Mapping[str, Any]) -> tuple[_Given, _Drafts]:
             drafts.append(
                 (str(record.get(f"{name}.agent") or "model"), name.removesuffix(".suggestion"), column)
             )
+        elif name.endswith("-suggestion") and column is not None:
+            drafts.append(("model", name.removesuffix("-suggestion"), column))
+        else:
+            given += [
+                (str(one.get("user_id") or ""), name, one["value"], one["status"])
+                for one in _first_version(column)
+            ]
     return given, drafts
 
 
 def _fields(record: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in record.items() if name not in _OWN and not name.endswith(_PARTS)}
+    return {
+        name: value
+        for name, value in record.items()
+        if name not in _OWN and not name.endswith(_PARTS) and not _first_version(value)
+    }
 
 
 def _value(value: Any) -> Any:

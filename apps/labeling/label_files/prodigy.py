@@ -52,13 +52,24 @@ def _answers(record: Mapping[str, Any], answer: str) -> dict[str, Any]:
         # What was rejected is no label that anybody gave.
         return answers
     if "accept" in record:
-        answers["accept"] = [str(each) for each in sequence(record["accept"], "`accept`")]
+        texts = _texts_of_options(record)
+        answers["accept"] = [texts.get(each, str(each)) for each in sequence(record["accept"], "`accept`")]
     elif isinstance(record.get("label"), str):
         answers["label"] = record["label"]
-    if "spans" in record:
+    if record.get("spans") is not None:
         spans = [mapping(each, "A span") for each in sequence(record["spans"], "`spans`")]
         answers["spans"] = [span(each.get("start"), each.get("end"), each.get("label")) for each in spans]
     name = str(record.get("field_id") or "user_input")
     if isinstance(record.get(name), str):
         answers[name] = record[name]
     return answers
+
+
+def _texts_of_options(record: Mapping[str, Any]) -> dict[Any, str]:
+    """Of options that are only counted: their text is the label. An id that is a word is the label itself."""
+    options = [mapping(each, "An option") for each in sequence(record.get("options") or [], "`options`")]
+    return {
+        each["id"]: str(each["text"])
+        for each in options
+        if isinstance(each.get("id"), int) and "text" in each
+    }

@@ -70,33 +70,36 @@ def excerpt(value: Any) -> str:
 def parsed_records(data: bytes) -> Iterator[tuple[int, Any]]:
     """The records of a JSON array or of JSON lines with their numbers from 1; a `RecordError` where one is broken."""
     text = data.removeprefix(b"\xef\xbb\xbf").lstrip()
-    if text.startswith(b"["):
-        yield from _array(text)
-        return
-    for number, line in enumerate(data.removeprefix(b"\xef\xbb\xbf").splitlines(), start=1):
-        if line.strip():
-            yield number, _parsed_line(line)
+    whole = _parsed(text, "file") if text.startswith(b"[") else _one_object(text)
+    if isinstance(whole, list):
+        yield from enumerate(whole, start=1)
+    elif whole is not None:
+        yield 1, whole
+    else:
+        for number, line in enumerate(data.removeprefix(b"\xef\xbb\xbf").splitlines(), start=1):
+            if line.strip():
+                yield number, _parsed(line, "line")
 
 
-def _array(text: bytes) -> Iterator[tuple[int, Any]]:
+def _one_object(text: bytes) -> Any:
+    """The one record of a file that has it over several lines, as single tasks are exported; else None."""
+    first, _, more = text.partition(b"\n")
+    if not more.strip() or not isinstance(_parsed(first, "line"), RecordError):
+        return None
+    whole = _parsed(text, "file")
+    return None if isinstance(whole, RecordError) else whole
+
+
+def _parsed(text: bytes, what: str) -> Any:
+    """The JSON of a line or of the file, or the `RecordError` that says why it is none."""
     try:
-        records = json.loads(text.decode())
+        return json.loads(text.decode())
     except UnicodeDecodeError:
-        yield 1, RecordError("The file is not UTF-8.")
-        return
+        return RecordError(f"The {what} is not UTF-8.")
+    except RecursionError:
+        return RecordError(f"The {what} is nested too deeply to be read.")
     except ValueError as error:
-        yield 1, RecordError(f"The file is no valid JSON: {error}.")
-        return
-    yield from enumerate(records, start=1)
-
-
-def _parsed_line(line: bytes) -> Any:
-    try:
-        return json.loads(line.decode())
-    except UnicodeDecodeError:
-        return RecordError("The line is not UTF-8.")
-    except ValueError as error:
-        return RecordError(f"The line is no valid JSON: {error}.")
+        return RecordError(f"The {what} is no valid JSON: {error}.")
 
 
 def checked_storable(label: FoundLabel) -> FoundLabel:
@@ -150,7 +153,7 @@ def span(start: Any, end: Any, label: Any) -> dict[str, Any]:
     """A span in its one form; some tools write offsets as text."""
     try:
         first, last = int(start), int(end)
-    except (TypeError, ValueError):
+    except (OverflowError, TypeError, ValueError):
         raise RecordError("A span has no readable start and end.") from None
     if not isinstance(label, str) or not 0 <= first < last:
         raise RecordError(f"A span has no label or lies nowhere: {first} to {last}.")

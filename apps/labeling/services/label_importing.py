@@ -203,15 +203,17 @@ def _take(work: _Work, label: FoundLabel) -> None:
 
 
 def _item_of(work: _Work, label: FoundLabel) -> tuple[int, ItemContent]:
-    """The item whose question is a text of the record; where only answers match, the one whose answer is."""
+    """The item whose texts are those of the record: of several items with one text, the one that has the next, too."""
+    found: dict[int, ItemContent] = {}
     for text in label.texts:
-        found = dict(work.places.get(_plain(text), ()))
+        here = dict(work.places.get(_plain(text), ()))
+        found = {pk: content for pk, content in here.items() if pk in found} or found or here
         if len(found) == 1:
             return next(iter(found.items()))
-        if len(found) > 1:
-            raise AnswerError(
-                f"{len(found)} items of the session have this text, so it is unclear which one is meant."
-            )
+    if found:
+        raise AnswerError(
+            f"{len(found)} items of the session have this text, so it is unclear which one is meant."
+        )
     raise AnswerError("No item of the session has this text.")
 
 

@@ -270,3 +270,73 @@ def test_a_byte_order_mark_is_no_matter():
 def test_anything_else_is_refused_with_the_formats_that_are_known(data):
     with pytest.raises(UnknownFormat):
         read_labels(data)
+
+
+# --- Odd, but legal ------------------------------------------------------------------------------------------------
+
+
+def test_one_record_may_stand_alone_and_over_several_lines():
+    assert len(read_labels(json.dumps(TASK, indent=2).encode()).labels) == 2
+    broken_first = b'{"text": "cut\n' + lines(PRODIGY[0])
+    assert len(read_labels(broken_first).labels) == 1
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"spans": [{"start": float("inf"), "end": 3, "label": "A"}]},
+        {"_timestamp": 1e300},
+        {"accept": [{"id": 1}], "options": [{"id": 1, "text": "A"}]},
+    ],
+)
+def test_a_record_with_an_odd_field_is_named_and_the_others_read(odd):
+    found = read_labels(lines(PRODIGY[0], PRODIGY[1] | odd, PRODIGY[3]))
+
+    assert len(found.labels) == 2
+    assert [problem.record for problem in found.problems] == [2]
+
+
+def test_options_that_are_only_counted_are_known_by_their_text():
+    """prodi.gy/docs/api-interfaces#choice: an option has an id, a number or a word, and the text that is shown."""
+    counted = PRODIGY[0] | {
+        "options": [{"id": 1, "text": "GOOD"}, {"id": 2, "text": "BAD"}],
+        "accept": [2],
+        "spans": None,
+    }
+    assert read_labels(lines(counted)).labels[0].answers == {"answer": "accept", "accept": ["BAD"]}
+
+
+@pytest.mark.parametrize("as_columns", [False, True])
+def test_argilla_1(as_columns):
+    """docs.v1.argilla.io, "Export a feedback dataset": a column a question, in the Hub as a dict of lists."""
+    given = [
+        {"user_id": "u1", "value": "refund", "status": "submitted"},
+        {"user_id": "u2", "value": None, "status": "discarded"},
+    ]
+    column = {name: [one[name] for one in given] for name in given[0]} if as_columns else given
+    record = {"text": "Where is it?", "intent": column, "intent-suggestion": "other", "metadata": "{}"}
+
+    found = read_labels(lines(record))
+
+    assert found.format == "Argilla records"
+    person, model = found.labels
+    assert (person.labeler, person.answers, person.texts[0]) == ("u1", {"intent": "refund"}, "Where is it?")
+    assert (model.is_draft, model.answers) == (True, {"intent": "other"})
+    assert found.left_out == 1
+
+
+def test_what_a_mac_puts_beside_packed_files_is_passed_by():
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("ben.jsonl", lines({"id": 1, "text": "x", "label": ["A"]}))
+        archive.writestr("__MACOSX/._ben.jsonl", b"\x00\x05\x16\x07")
+
+    found = read_labels(packed.getvalue())
+
+    assert (found.labelers, found.problems) == (("ben",), [])
+
+
+@pytest.mark.parametrize("data", [b"[" * 100_000, b'{"a":' * 100_000])
+def test_what_is_nested_too_deeply_is_refused(data):
+    with pytest.raises(UnknownFormat):
+        read_labels(data)
