@@ -4,6 +4,7 @@ import re
 from typing import Any
 
 from django import forms
+from django.db.models import Q
 from django.utils.text import slugify
 
 from apps.datasets.models import Version, VersionState
@@ -93,7 +94,7 @@ class SessionForm(forms.Form):
     is_pilot = forms.BooleanField(
         required=False,
         label="This is a pilot",
-        help_text="Everybody labels the same few items, and the agreement decides whether labeling at scale may begin.",
+        help_text="Several people label the same few items; their agreement decides whether the next session may open.",
     )
     gate_minimum = forms.FloatField(
         min_value=-1,
@@ -130,6 +131,12 @@ class SessionForm(forms.Form):
             (str(member.user_id), f"{member.user.get_full_name()} ({member.get_role_display().lower()})")
             for member in may_label_in(project)
         ]
+        self._asks_about_the_answer = (
+            session is not None
+            and session.questions.filter(
+                Q(kind__in=ABOUT_THE_ANSWER) | Q(kind=QuestionKind.SPANS, options__about="answer")
+            ).exists()
+        )
         if session is not None and session.state != SessionState.DRAFT:
             for name in FIXED_ONCE_OPEN:
                 self.fields[name].disabled = True
@@ -154,6 +161,8 @@ class SessionForm(forms.Form):
             self.add_error(
                 "overlap", "A pilot needs at least two labels an item: agreement is between people."
             )
+        if self._asks_about_the_answer and not cleaned.get("shows_answer"):
+            self.add_error("shows_answer", "A question of this session is about the answer. Remove it first.")
         if not cleaned.get("everyone") and not cleaned.get("members"):
             self.add_error("members", "Choose who takes part, or let everyone.")
         if cleaned.get("is_pilot") and cleaned.get("gate_minimum") is None:

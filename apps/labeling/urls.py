@@ -20,6 +20,7 @@ urlpatterns = [
     path("sessions/<int:pk>/drafts/", drafts.drafts, name="drafts"),
     path("sessions/<int:pk>/items/", items.items, name="items"),
     path("items/<int:pk>/", items.item, name="item"),
+    path("items/<int:pk>/withdraw/", items.withdraw, name="withdraw"),
     path("items/<int:pk>/threads/<int:user_pk>/", items.comment, name="comment"),
     path("flags/<int:pk>/settle/", items.settle, name="settle_flag"),
     path("guidelines/new/", guidelines.create, name="create_guideline"),

@@ -140,6 +140,7 @@ EXPECTED: dict[str, Expected] = {
     "labeling:drafts": Expected(LEAD, BOTH, pk="session"),
     "labeling:items": Expected(REVIEWER, pk="session"),
     "labeling:item": Expected(REVIEWER, pk="item"),
+    "labeling:withdraw": Expected(LEAD, POST, pk="item"),
     "labeling:comment": Expected(REVIEWER, POST, pk="item"),
     "labeling:settle_flag": Expected(REVIEWER, POST, pk="flag"),
     "labeling:create_guideline": Expected(LEAD, BOTH),

@@ -6,7 +6,7 @@ from django.urls import reverse
 from apps.audit.models import AuditEvent
 from apps.core.errors import ConflictError
 from apps.labeling.models import GateState, Item, Session
-from apps.labeling.services.sessions import session_open
+from apps.labeling.services.sessions import QuestionWish, session_open
 from apps.operations.models import Operation, OperationState
 from apps.operations.services import operation_run
 from tests.labeling.worlds import chat, frozen, make_session, open_session
@@ -202,3 +202,23 @@ def test_the_page_comes_anew_when_the_session_is_prepared(project, people, lea, 
     operation_run(operation_id=Operation.objects.get(state=OperationState.QUEUED).pk)
     assert lea.get(f"{place}?was=preparing", headers=part).headers["HX-Refresh"] == "true"
     assert "HX-Refresh" not in lea.get(place, headers=part).headers, "an open session's figures come alone"
+
+
+def test_the_page_warns_when_items_want_more_labels_than_there_are_people(project, people, lea, version):
+    few = make_session(project, people.lea, version=version, overlap=3, people=[people.ben, people.rob])
+    enough = make_session(project, people.lea, version=version, overlap=3)  # five members may label
+
+    assert "only 2 people take part" in lea.get(few.get_absolute_url()).content.decode()
+    assert "Too few people" not in lea.get(enough.get_absolute_url()).content.decode()
+
+
+def test_the_answer_is_not_hidden_under_a_question_about_it(project, people, lea, version):
+    edit = QuestionWish(key="better", kind="edit", title="Make it better")
+    session = make_session(project, people.lea, version=version, questions=[edit], opened=False)
+
+    answer = lea.post(url("edit", project, session.pk), wish(version, shows_answer=None))
+
+    assert answer.status_code == 422
+    assert "is about the answer" in answer.content.decode()
+    session.refresh_from_db()
+    assert session.shows_answer

@@ -173,6 +173,13 @@ def people_of(session: Session) -> QuerySet[Participant]:
     )
 
 
+def too_few_people(session: Session) -> int | None:
+    """How many people could label, where that is fewer than the labels that an item wants; else None."""
+    active = Participant.objects.filter(session=session, is_active=True).count()
+    people = len(may_label_in(session.project)) if session.everyone else active
+    return people if people < session.overlap else None
+
+
 def holds_of(session: Session) -> QuerySet[Seat]:
     """Who holds which item, the longest first."""
     return (

@@ -76,13 +76,14 @@ def session_settle(*, session: Session) -> int:
             passing = [item for item in items if item.pk not in unreviewed]
             items_pass_on(items=passing, questions=questions, given=given)
             if items:
-                _record_last_label(session)
+                all_labeled_record(session)
         moved += len(items)
         if len(items) < BATCH:
             return moved
 
 
-def _record_last_label(session: Session) -> None:
+def all_labeled_record(session: Session) -> None:
+    """Note it if no item waits for labels any more; called when one has just stopped to."""
     waiting = Item.objects.filter(session=session, stage__in=[ItemStage.LABELING, ItemStage.LABELED])
     if not waiting.exists():
         record(

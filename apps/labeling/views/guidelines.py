@@ -123,6 +123,7 @@ def _merging(sent: GuidelineForm, error: StaleGuidelineError) -> tuple[Guideline
     return again, {
         "stale": error.message,
         "theirs": theirs,
+        "theirs_whole": _whole(theirs),
         "differences": word_difference(_whole(theirs), mine),
     }
 

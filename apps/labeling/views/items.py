@@ -1,14 +1,16 @@
 """Items of a session for those who lead and review it."""
 
+from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 
 from apps.accounts.models import User
 from apps.accounts.permissions import Permission
 from apps.core.http import render_partial
+from apps.labeling.forms_results import SetAsideForm
 from apps.labeling.forms_texts import CommentForm
 from apps.labeling.item_content import content_of
-from apps.labeling.models import Flag, Item
+from apps.labeling.models import Flag, Item, ItemStage
 from apps.labeling.selectors.sessions import (
     ITEM_FILTERS,
     flags_of,
@@ -18,6 +20,7 @@ from apps.labeling.selectors.sessions import (
     threads_of,
 )
 from apps.labeling.services.talking import comment_add, threads_read
+from apps.labeling.services.withdrawing import item_withdraw
 from apps.labeling.services.working import flag_settle
 from apps.labeling.views.sessions import get_session, label_crumbs
 from apps.projects.access import ProjectRequest, project_view
@@ -56,6 +59,7 @@ def item(request: ProjectRequest, pk: int) -> HttpResponse:
         "flags": flags_of(found),
         "skips": skips_of(found),
         "form": CommentForm(),
+        "withdrawing": SetAsideForm() if found.stage == ItemStage.LABELING else None,
         "breadcrumbs": label_crumbs(
             request, (session.name, session.get_absolute_url()), (f"Item {found.position}", "")
         ),
@@ -89,6 +93,15 @@ def settle(request: ProjectRequest, pk: int) -> HttpResponse:
     )
     flag_settle(flag=flag, by=request.user)
     return redirect("labeling:item", request.workspace.slug, request.project.slug, flag.item_id)
+
+
+@project_view(Permission.MANAGE_LABELING, methods=("POST",))
+def withdraw(request: ProjectRequest, pk: int) -> HttpResponse:
+    """Nobody is to label it any more."""
+    found = get_item(request, pk)
+    item_withdraw(item=found, by=request.user, note=request.POST.get("note", ""))
+    messages.success(request, "Set aside. Nobody gets this item any more.")
+    return redirect("labeling:item", request.workspace.slug, request.project.slug, found.pk)
 
 
 def get_item(request: ProjectRequest, pk: int) -> Item:

@@ -16,13 +16,14 @@ from apps.datasets.models import Version, VersionState
 from apps.labeling.forms import PILOT_INITIAL, QuestionForm, SessionForm
 from apps.labeling.markdown import markdown_html
 from apps.labeling.models import Guideline, ItemStage, Question, Seat, Session, SessionState
-from apps.labeling.selectors.resolving import stage_counts
+from apps.labeling.selectors.resolving import stage_counts, waited_for
 from apps.labeling.selectors.sessions import (
     figures_of,
     holds_of,
     people_of,
     sessions_of,
     stages_of_items,
+    too_few_people,
     unread_by,
 )
 from apps.labeling.selectors.spending import session_time
@@ -113,6 +114,7 @@ def session(request: ProjectRequest, pk: int) -> HttpResponse:
         "row_conditions": row_filter_of(found.row_filter).conditions(),
         "operation": latest_operation_for(found, PREPARE_KIND),
         "people": people_of(found),
+        "too_few_people": too_few_people(found),
         "i_take_part": found.everyone
         or found.participants.filter(user=request.user, is_active=True).exists(),
         "breadcrumbs": label_crumbs(request, (found.name, "")),
@@ -121,12 +123,14 @@ def session(request: ProjectRequest, pk: int) -> HttpResponse:
         context["matching"] = count_matching(found)
     else:
         stages = stages_of_items(found)
-        context["tabs"] = session_tabs(request, found, "session", stage_counts(found, stages))
+        counts = stage_counts(found, stages)
+        context["tabs"] = session_tabs(request, found, "session", counts)
         context |= {
             "figures": figures_of(found),
             "spent": session_time(found),
             "reply_count": unread_by(found, request.user),
             "stages": _stages(stages),
+            "waiting": waited_for(found, counts),
             "holds": holds_of(found)[:200],
         }
     is_ready = request.GET.get("was") == SessionState.PREPARING != found.state

@@ -3,6 +3,7 @@
 import io
 import json
 import zipfile
+from typing import Any
 
 import pyarrow
 import pyarrow.parquet
@@ -309,7 +310,7 @@ def test_options_that_are_only_counted_are_known_by_their_text():
 @pytest.mark.parametrize("as_columns", [False, True])
 def test_argilla_1(as_columns):
     """docs.v1.argilla.io, "Export a feedback dataset": a column a question, in the Hub as a dict of lists."""
-    given = [
+    given: list[dict[str, Any]] = [
         {"user_id": "u1", "value": "refund", "status": "submitted"},
         {"user_id": "u2", "value": None, "status": "discarded"},
     ]
