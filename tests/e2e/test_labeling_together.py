@@ -71,12 +71,11 @@ def test_three_people_label_a_pilot_and_its_gold_becomes_the_next_version(
         label_everything(person, f"{work.base}label/sessions/{session}/work/", TRUTH | slips)
     stages = "SELECT count(*) FROM labeling_item WHERE session_id = %s AND stage = %s"
     # The items settle as their last labels come in, by lot the disputed ones first or last.
-    for stage, count in (("resolved", 9), ("adjudication", 3)):
-        wait_for(
-            lambda stage=stage, count=count: together.value(stages, session, stage) == count,
-            BACKGROUND / 1000,
-            f"the items that are in {stage}",
-        )
+    wait_for(
+        lambda: [together.value(stages, session, name) for name in ("resolved", "adjudication")] == [9, 3],
+        BACKGROUND / 1000,
+        "nine items resolved and three that differ",
+    )
 
     SignIn(page).enter(together.email, together.password)
     read_agreement(page, work, session)
