@@ -15,6 +15,7 @@ admin.site.site_title = "ftportal admin review"
 admin.site.index_title = "Everything, for review"
 
 workspace_urls: list[URLPattern | URLResolver] = [
+    path("", include("apps.overview.workspace_urls")),
     path("", include("apps.projects.urls")),
     path("settings/", include("apps.accounts.workspace_urls")),
     path("settings/audit/", include("apps.audit.urls")),

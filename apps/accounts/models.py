@@ -67,7 +67,7 @@ class Workspace(TimeStampedModel):
         return self.name
 
     def get_absolute_url(self) -> str:
-        return reverse("projects:list", args=[self.slug])
+        return reverse("workspace_home:projects", args=[self.slug])
 
 
 class Membership(TimeStampedModel):

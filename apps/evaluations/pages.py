@@ -17,6 +17,7 @@ from apps.evaluations.figures import (
     forest_plot,
     matrix_figure,
 )
+from apps.evaluations.models import Comparison
 from apps.evaluations.selectors.comparisons import Contender
 from apps.evaluations.selectors.items import FLIP_LABELS, FLIPS
 from apps.evaluations.statistics import PairedCounts
@@ -38,9 +39,18 @@ OUTCOME_TITLES = {
 
 def verdict_title(verdict: Verdict) -> str:
     """The verdict in a few words; the sentence has the figures."""
-    if verdict.outcome is Outcome.WINS:
-        return WIN_TITLES[verdict.recommendation]
-    return OUTCOME_TITLES[verdict.outcome]
+    return _title(verdict.outcome, verdict.recommendation)
+
+
+def comparison_title(comparison: Comparison) -> str:
+    """The same of a stored comparison; empty while it has no verdict."""
+    if comparison.verdict is None:
+        return ""
+    return _title(Outcome(comparison.outcome), Recommendation(comparison.verdict["recommendation"]))
+
+
+def _title(outcome: Outcome, recommendation: Recommendation) -> str:
+    return WIN_TITLES[recommendation] if outcome is Outcome.WINS else OUTCOME_TITLES[outcome]
 
 
 @dataclass(frozen=True, kw_only=True)

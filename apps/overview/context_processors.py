@@ -35,6 +35,7 @@ def shell(request: HttpRequest) -> dict[str, Any]:
     ]
     context["workspace_pages"] = _workspace_pages(request)
     context["running_operations_url"] = reverse("operations:list", args=[workspace.slug])
+    context["search_url"] = reverse("workspace_home:search", args=[workspace.slug])
     context["live_url"] = reverse("operations:stream", args=[workspace.slug])
     if project is not None:
         standing = getattr(request, "standing", None) or standing_of(

@@ -7,6 +7,7 @@ from apps.accounts.permissions import Permission
 from apps.accounts.selectors import workspaces_of
 from apps.core.http import render_partial
 from apps.datasets.selectors import examples_of, versions_of
+from apps.evaluations.pages import comparison_title
 from apps.labeling.selectors.spending import project_time
 from apps.operations.selectors import active_operations_of
 from apps.overview.standing import checklist, next_step, standing_of
@@ -28,6 +29,7 @@ def project_overview(request: ProjectRequest) -> HttpResponse:
     step = next_step(request.project, standing)
     context = {
         "standing": standing,
+        "verdict_title": comparison_title(standing.verdict) if standing.verdict else "",
         "step": step,
         "may_step": bool(step and request.membership.allows(step.permission)),
         "questions": checklist(standing),

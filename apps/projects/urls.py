@@ -4,7 +4,6 @@ from apps.projects import views
 
 app_name = "projects"
 urlpatterns = [
-    path("", views.projects, name="list"),
     path("new/", views.create, name="create"),
     path("p/<slug:project_slug>/settings/", views.settings, name="settings"),
 ]

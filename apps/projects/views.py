@@ -6,17 +6,7 @@ from apps.accounts.access import WorkspaceRequest, workspace_view
 from apps.accounts.permissions import Permission
 from apps.projects.access import ProjectRequest, project_view
 from apps.projects.forms import ProjectForm, ProjectSettingsForm
-from apps.projects.selectors import projects_of
 from apps.projects.services import project_create, project_update
-
-
-@workspace_view(Permission.VIEW)
-def projects(request: WorkspaceRequest) -> HttpResponse:
-    context = {
-        "projects_listed": projects_of(request.workspace),
-        "may_create": request.membership.allows(Permission.MANAGE_PROJECTS),
-    }
-    return render(request, "projects/list.html", context)
 
 
 @workspace_view(Permission.MANAGE_PROJECTS, methods=("GET", "POST"))

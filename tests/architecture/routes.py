@@ -45,7 +45,8 @@ EXPECTED: dict[str, Expected] = {
     "accounts:account": Expected(SIGNED_IN, BOTH),
     "accounts:workspaces": Expected(SIGNED_IN, BOTH),
     # --- workspace ------------------------------------------------------------------------------------------
-    "projects:list": Expected(VIEWER),
+    "workspace_home:projects": Expected(VIEWER),
+    "workspace_home:search": Expected(VIEWER),
     "projects:create": Expected(LEAD, BOTH),
     "projects:settings": Expected(LEAD, BOTH),
     "workspace:members": Expected(VIEWER, BOTH, post_least=OWNER),

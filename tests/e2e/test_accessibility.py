@@ -114,6 +114,7 @@ def addresses(
     )
     return {
         "projects": workspace,
+        "search": f"{workspace}search/?q=tickets",
         "members": f"{workspace}settings/members/",
         "api keys": f"{workspace}settings/keys/",
         "api": f"{workspace}settings/api/",
@@ -171,10 +172,10 @@ def _archive(work: Work) -> str:
 
 
 PAGES = [
-    "projects", "members", "api keys", "api", "audit", "background work", "account", "overview", "settings", "data",
-    "upload", "import", "rows", "row", "freeze", "version", "version rows", "jobs", "new job", "job", "models", "model",
-    "comparisons", "new comparison", "comparison", "item", "provenance", "suite", "import from a provider", "archive",
-    "recorded answers",
+    "projects", "search", "members", "api keys", "api", "audit", "background work", "account", "overview", "settings",
+    "data", "upload", "import", "rows", "row", "freeze", "version", "version rows", "jobs", "new job", "job", "models",
+    "model", "comparisons", "new comparison", "comparison", "item", "provenance", "suite", "import from a provider",
+    "archive", "recorded answers",
     "labeling", "new session", "session", "question", "label", "my labels", "items to label", "item to label",
     "guideline", "change of guideline",
     "connections", "choice of provider", "new connection", "connection", "change of connection", "prices",
@@ -293,6 +294,26 @@ def test_the_keyboard_reaches_the_content_and_the_primary_action(
         " return style.outlineStyle !== 'none' || style.boxShadow !== 'none' }"
     )
     assert outlined, "one sees where the keyboard is"
+
+
+def test_what_the_search_of_the_top_bar_finds_is_accessible_and_opened_by_keys(
+    member: Page, places: dict[str, str]
+):
+    member.goto(places["members"])
+    member.keyboard.press("Control+k")
+    search = member.get_by_role("dialog", name="Search My team")
+    member.keyboard.type("tick 1")
+    expect(search.get_by_role("link", name="tickets v1")).to_have_count(1)
+    assert_accessible(member)
+    member.keyboard.press("ArrowDown")
+    expect(search.locator(".search-hit").first).to_be_focused()
+    member.keyboard.press("Escape")
+    expect(search).to_be_hidden()
+    member.keyboard.press("Control+k")
+    member.keyboard.type("Training 1 tickets")
+    expect(search.locator("[data-typed='Training 1 tickets']")).to_have_count(1)
+    member.keyboard.press("Enter")
+    expect(member).to_have_url(re.compile(re.escape(places["comparison"])))
 
 
 def test_a_question_mark_lists_the_keys(member: Page, places: dict[str, str]):
