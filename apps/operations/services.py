@@ -183,7 +183,8 @@ def operation_end(*, operation: Operation, state: str, error: str = "") -> None:
         current.error = error
         if state != OperationState.SUCCEEDED:
             kind_get(current.kind).on_stopped(_as_ended(current, state))
-        transition(current, state, finished_at=timezone.now(), error=error)
+        # The last report may have come too soon after the one before it to be written.
+        transition(current, state, finished_at=timezone.now(), error=error, done=operation.done)
     logger.info("operation.ended", extra={"operation": current.pk, "kind": current.kind, "state": state})
     _announce(current)
 

@@ -65,6 +65,22 @@ def make_silent(operation: Operation) -> None:
 
 
 @pytest.mark.django_db(transaction=True)
+def test_the_last_report_is_kept_however_soon_it_came_after_the_one_before(work, start):
+    def count(operation, progress):
+        progress.report(0, total=3, unit="beans", force=True)
+        for done in (1, 2, 3):
+            progress.report(done)
+
+    work.run = count
+    operation = start()
+
+    operation_run(operation_id=operation.pk)
+
+    operation.refresh_from_db()
+    assert (operation.done, operation.total) == (3, 3)
+
+
+@pytest.mark.django_db(transaction=True)
 def test_work_runs_reports_and_ends(work, start):
     def count(operation, progress):
         progress.report(3, total=10, unit="beans", message="Counting", force=True)

@@ -48,10 +48,10 @@ def import_check(*, import_record: Import, progress: Progress) -> None:
         transition(import_record, ImportState.CHECKING, error="")
     if import_record.state != ImportState.CHECKING:
         return
-    total = blob_of(import_record).size
+    total = -(-blob_of(import_record).size // REPORTED_BYTES)
     progress.report(
         import_record.checked_bytes // REPORTED_BYTES,
-        total=-(-total // REPORTED_BYTES),
+        total=total,
         unit="kB",
         message="Reading the file",
     )
@@ -68,7 +68,7 @@ def import_check(*, import_record: Import, progress: Progress) -> None:
             )
     except FileError as error:
         _broken_off(import_record, error.problem)
-    progress.report(total // REPORTED_BYTES, message="Looking for duplicates")
+    progress.report(total, message="Looking for duplicates")
     _finish(import_record)
 
 
