@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from math import ceil
 from typing import Any
 
+from apps.datasets.checks.results import ATTENTION, INFO, PROBLEM, rows_text
+from apps.datasets.checks.size import step_of
 from apps.datasets.splits import SPLITS
 
 BARS = 24
@@ -16,6 +18,7 @@ NGRAM_WORDS = 1_000_000
 LONGEST_NGRAM = 4
 NGRAMS_SHOWN = 12
 DUPLICATE_GROUPS_SHOWN = 20
+FEW_TEST_ROWS = 100
 _WORDS = re.compile(r"\w+(?:['’\-]\w+)*")
 PERCENTILES = (5, 25, 50, 75, 95, 99)
 
@@ -133,51 +136,18 @@ class SizeAdvice:
     text: str
 
 
+TONES = {PROBLEM: "failed", ATTENTION: "attention", INFO: "done"}
+
+
 def size_advice(train_rows: int, test_rows: int) -> SizeAdvice:
-    """What to expect of so many training rows (thresholds: docs/data.md)."""
-    if train_rows < 50:
-        advice = (
-            "failed",
-            "Too few rows to train on",
-            "Under 50 examples a model learns nothing dependable. Use them as few-shot examples, and collect more.",
-        )
-    elif train_rows < 100:
-        advice = (
-            "attention",
-            "A minimal change at best",
-            "50 to 100 examples can teach a simple format or style, no more.",
-        )
-    elif train_rows < 500:
-        advice = (
-            "attention",
-            "Enough for a first try",
-            "A focused task gets noticeably better from about 500 examples on; with fewer, a better prompt often wins.",
-        )
-    elif train_rows < 1000:
-        advice = (
-            "done",
-            "Enough for a focused task",
-            "500 to 1\u202f000 examples bring a noticeable improvement on one focused task.",
-        )
-    elif train_rows <= 10_000:
-        advice = (
-            "done",
-            "A good size",
-            "1\u202f000 to 10\u202f000 examples bring strong performance."
-            " More care for each row pays more than more rows.",
-        )
-    else:
-        advice = (
-            "info",
-            "More than most tasks need",
-            "Over 10\u202f000 examples bring less and less, unless the task is very complex or diverse.",
-        )
-    tone, title, text = advice
-    if 0 < test_rows < 100:
+    """What to expect of so many training rows, and what so many test rows can show."""
+    step = step_of(train_rows)
+    text = f"{rows_text(train_rows, 'training row')}: {step.expect}. {step.advice}"
+    if 0 < test_rows < FEW_TEST_ROWS:
         text += (
-            f" The test split has only {test_rows} rows: differences under about"
+            f" The test split has only {rows_text(test_rows)}: differences under about"
             f" {round(100 / test_rows**0.5)} points will not be told from chance."
         )
     elif test_rows == 0:
         text += " Without a test split nobody can prove that the tuned model is better."
-    return SizeAdvice(tone, title, text)
+    return SizeAdvice(TONES[step.severity], step.title, text)

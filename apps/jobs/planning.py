@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from apps.core.formatting import format_number
+from apps.datasets.checks.results import ATTENTION, INFO, PROBLEM, rows_text
+from apps.datasets.checks.size import step_of
 
-FEWEST_ROWS = 50
-NOTICEABLE_ROWS = 500
-STRONG_ROWS = 10_000
+Tone = Literal["info", "attention", "failed"]
+_TONES: dict[str, Tone] = {PROBLEM: "failed", ATTENTION: "attention", INFO: "info"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +56,7 @@ def as_pairs(counts: RowCounts, pairs: PairCounts) -> RowCounts:
 class Advice:
     """`must_confirm`: the person has to say that they mean it."""
 
-    tone: Literal["info", "attention", "failed"]
+    tone: Tone
     text: str
     must_confirm: bool = False
 
@@ -174,36 +175,11 @@ def _advice(
 
 
 def _size_advice(examples: int) -> Advice:
-    if examples < FEWEST_ROWS:
-        return Advice(
-            tone="failed",
-            must_confirm=True,
-            text=f"{examples} training rows are too few: expect the model to learn next to nothing, or to recite "
-            "them. Collect at least 50, better 500, or put examples into the prompt instead.",
-        )
-    if examples <= 100:
-        return Advice(
-            tone="attention",
-            text="50 to 100 rows change little: simple format or style at most. 500 is a good aim.",
-        )
-    if examples < NOTICEABLE_ROWS:
-        return Advice(
-            tone="attention",
-            text="Under 500 rows expect a modest change; a focused task needs 500 to 1\u202f000.",
-        )
-    if examples <= 1000:
-        return Advice(
-            tone="info", text="500 to 1\u202f000 rows: expect a noticeable improvement on a focused task."
-        )
-    if examples <= STRONG_ROWS:
-        return Advice(
-            tone="info",
-            text="1\u202f000 to 10\u202f000 rows: enough for strong performance on the target task.",
-        )
+    step = step_of(examples)
     return Advice(
-        tone="info",
-        text="Over 10\u202f000 rows the returns diminish unless the task is very complex or diverse; consider trying "
-        "with fewer first.",
+        tone=_TONES[step.severity],
+        must_confirm=step.severity == PROBLEM,
+        text=f"{rows_text(examples, 'training row')}: {step.expect}. {step.advice}",
     )
 
 

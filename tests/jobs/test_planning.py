@@ -51,9 +51,11 @@ def test_uncounted_tokens_are_unknown():
     [
         (49, "too few", "failed", True),
         (50, "change little", "attention", False),
-        (101, "modest", "attention", False),
+        (99, "change little", "attention", False),
+        (100, "modest", "attention", False),
         (500, "noticeable", "info", False),
-        (1001, "strong", "info", False),
+        (1000, "strong", "info", False),
+        (10_000, "strong", "info", False),
         (10_001, "diminish", "info", False),
     ],
 )

@@ -1,4 +1,4 @@
-"""Whether there is enough data, and where it stands on a scale of tens."""
+"""How many rows are enough: the one place that says so, for checks, versions and jobs, and a scale of tens."""
 
 import math
 from dataclasses import dataclass
@@ -7,15 +7,65 @@ from apps.core.formatting import format_number
 from apps.datasets.checks.results import ATTENTION, INFO, PROBLEM, Found, Item, item_key, rows_text
 
 SCALE_FROM, SCALE_TO = 10, 100_000
-# rows from which on, what to expect, severity; docs/data.md
+
+
+@dataclass(frozen=True)
+class Step:
+    """What so many training rows and more bring, up to the next step; the table in docs/data.md."""
+
+    rows: int
+    severity: str
+    title: str
+    expect: str
+    advice: str
+
+
 STEPS = (
-    (0, "too few to train on", PROBLEM),
-    (50, "a minimal change: simple format or style only", ATTENTION),
-    (100, "enough for a first try", ATTENTION),
-    (500, "a noticeable improvement on a focused task", INFO),
-    (1_000, "strong performance on the task", INFO),
-    (10_001, "less and less gain for each row, unless the task is very complex or diverse", INFO),
+    Step(
+        0,
+        PROBLEM,
+        "Too few rows to train on",
+        "too few to train on",
+        "The model learns next to nothing, or recites them. Use them as examples in the prompt, and collect at least"
+        " 50, better 500.",
+    ),
+    Step(
+        50,
+        ATTENTION,
+        "A minimal change at best",
+        "these change little, simple format or style only",
+        "A better prompt often wins below about 500 rows.",
+    ),
+    Step(
+        100,
+        ATTENTION,
+        "Enough for a first try",
+        "enough for a first try; expect a modest change",
+        "A focused task gets noticeably better from about 500 rows on; with fewer, a better prompt often wins.",
+    ),
+    Step(
+        500,
+        INFO,
+        "Enough for a focused task",
+        "a noticeable improvement on a focused task",
+        "One narrow task is learnt from so many; a broad one needs more.",
+    ),
+    Step(
+        1_000,
+        INFO,
+        "A good size",
+        "strong performance on the task",
+        "More care for each row pays more than more rows.",
+    ),
+    Step(
+        10_001,
+        INFO,
+        "More than most tasks need",
+        "diminishing returns, unless the task is very complex or diverse",
+        "200 excellent rows often beat 5\u202f000 mediocre ones: spend the time on reading them.",
+    ),
 )
+_NEEDS_NO_WORD = (500, 1_000)
 
 
 @dataclass(frozen=True)
@@ -42,33 +92,29 @@ def place_of(rows: int) -> float:
     return round(min(100.0, 100 * share), 1)
 
 
-def step_of(rows: int) -> tuple[int, str, str]:
-    return [step for step in STEPS if rows >= step[0]][-1]
+def step_of(rows: int) -> Step:
+    """What so many training rows bring."""
+    return [step for step in STEPS if rows >= step.rows][-1]
 
 
 def meter_of(rows: int) -> Meter:
-    _, text, severity = step_of(rows)
+    step = step_of(rows)
     marks = [Mark(place_of(at), format_number(at)) for at in (50, 100, 500, 1_000, 10_000)]
-    return Meter(place_of(rows), marks, f"{rows_text(rows)}: {text}.", severity)
+    return Meter(place_of(rows), marks, f"{rows_text(rows)}: {step.expect}.", step.severity)
 
 
 def size_findings(rows: int) -> list[Found]:
     """A finding only where there are too few or more than most tasks need."""
-    start, text, severity = step_of(rows)
-    if 500 <= rows <= 10_000:
+    step = step_of(rows)
+    if step.rows in _NEEDS_NO_WORD:
         return []
-    advice = (
-        " A better prompt often wins below about 500 examples."
-        if rows < 500
-        else " 200 excellent rows often beat 5\u202f000 mediocre ones: spend the time on reading them."
-    )
     return [
         Found(
             check="size",
-            code=f"from_{start}",
-            severity=severity,
-            title=f"{rows_text(rows)}: {text}",
-            detail=f"What to expect grows with the logarithm of the rows.{advice}",
-            items=[Item(item_key("size", [start]))],
+            code=f"from_{step.rows}",
+            severity=step.severity,
+            title=f"{rows_text(rows)}: {step.expect}",
+            detail=f"What to expect grows with the logarithm of the rows. {step.advice}",
+            items=[Item(item_key("size", [step.rows]))],
         )
     ]
