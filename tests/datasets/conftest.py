@@ -9,7 +9,8 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
-from apps.datasets.models import Dataset, Example, Import, Version
+from apps.datasets.models import CheckReport, Dataset, Example, Import, Version
+from apps.datasets.services import checks_request
 from apps.operations.models import Operation, OperationState
 from apps.operations.services import operation_run
 
@@ -143,3 +144,14 @@ def raw_rows(dataset: Dataset) -> list[bytes]:
         bytes(raw)
         for raw in Example.objects.filter(dataset=dataset).order_by("pk").values_list("raw", flat=True)
     ]
+
+
+@pytest.fixture
+def check(work, people):
+    def run(dataset, version=None) -> CheckReport:
+        report = checks_request(dataset=dataset, version=version, actor=people.rob)
+        (operation,) = work()
+        assert operation.state == OperationState.SUCCEEDED, operation.error
+        return CheckReport.objects.get(pk=report.pk)
+
+    return run
