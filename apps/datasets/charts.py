@@ -2,9 +2,11 @@
 
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlencode
 
 from apps.core.formatting import format_number
 from apps.datasets.models import Version
+from apps.datasets.statistics import ANSWER_CHARACTERS
 
 
 @dataclass(frozen=True)
@@ -70,10 +72,20 @@ def split_segments(version: Version) -> list[Segment]:
 
 
 def answer_rows(mix: dict[str, Any]) -> list[dict[str, Any]]:
-    """The label mix for a table: each answer with the width of its bar in percent of the most frequent one's."""
+    """The label mix for a table: each answer with the width of its bar in percent of the most frequent one's, and the
+    filter of its rows, empty for an answer that is listed by its beginning only."""
     answers = mix["answers"]
     most = answers[0]["rows"] if answers else 1
-    return [answer | {"text": answer["answer"], "width": 100 * answer["rows"] / most} for answer in answers]
+    return [
+        answer
+        | {
+            "text": text,
+            "width": 100 * answer["rows"] / most,
+            "query": urlencode({"answer": text}) if 0 < len(text) < ANSWER_CHARACTERS else "",
+        }
+        for answer in answers
+        for text in [answer["answer"]]
+    ]
 
 
 def duplicate_sizes(duplicates: dict[str, Any] | None) -> list[dict[str, Any]]:

@@ -44,7 +44,7 @@ from apps.datasets.split_rows import (
 
 TRAIN, VALIDATION, TEST = "train", "validation", "test"
 SPLITS = (TRAIN, VALIDATION, TEST)
-STRATA_LIMIT = 50
+STRATA_LIMIT = 200
 ROWS_A_STRATUM = 10
 PARTS = 10_000
 """Shares are whole numbers of ten-thousandths."""

@@ -12,7 +12,7 @@ from apps.datasets.checks.size import step_of
 from apps.datasets.splits import SPLITS
 
 BARS = 24
-ANSWERS_SHOWN = 50
+ANSWERS_SHOWN = 200
 ANSWER_CHARACTERS = 200
 NGRAM_WORDS = 1_000_000
 LONGEST_NGRAM = 4

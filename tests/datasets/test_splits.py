@@ -62,7 +62,8 @@ def test_rare_answers_share_a_stratum_and_many_answers_are_not_stratified():
     assert strata(rows_of(100, answers=10)) == 10
     assert strata(rows_of(100, answers=20)) == 1  # five rows each: all rare, one stratum together
     assert strata([*rows_of(100, answers=4), SplitRow(content("x"), "rare")]) == 5
-    assert strata(rows_of(2000, answers=51)) == 1
+    assert strata(rows_of(2000, answers=151)) == 151
+    assert strata(rows_of(4000, answers=201)) == 1
     assert strata(rows_of(100, answers=1)) == 1
 
 
