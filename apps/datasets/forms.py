@@ -301,6 +301,7 @@ class FreezeForm(forms.Form):
             del self.fields["release_test"], self.fields["release_reason"]
         field = self.fields["group_path"]
         assert isinstance(field, forms.ChoiceField)
+        field.initial = next((group.path for group in group_paths if group.names_conversations), "")
         field.choices = [
             ("", "Nothing but exact duplicates"),
             *(

@@ -6,9 +6,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from apps.core.canonical import canonical_json, sha256_hex
+from apps.datasets.checks.facts import GROUP_KEYS
 
 GROUP_CHARACTERS = 200
 PATHS_OFFERED = 20
+MOST_ROWS_OF_ONE = 50
+"""On average; what more rows share is a kind of rows rather than one conversation."""
 _DEPTH = 3
 
 
@@ -20,6 +23,12 @@ class GroupPath:
     example: str
     distinct: int
     rows: int
+
+    @property
+    def names_conversations(self) -> bool:
+        """Whether rows are to be kept together by it unless somebody says otherwise: the checks take rows of one
+        conversation in two splits for leakage."""
+        return self.path.rpartition(".")[2] in GROUP_KEYS and self.rows <= MOST_ROWS_OF_ONE * self.distinct
 
 
 def group_of(payload: Mapping[str, Any], path: str) -> str:

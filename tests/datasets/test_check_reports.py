@@ -189,3 +189,17 @@ def test_a_report_is_outdated_when_one_row_goes_and_an_older_one_comes_back(data
     row_bring_back(example=first, actor=people.rob)
     row_remove(example=second, actor=people.rob)
     assert not is_current(report)
+
+
+def test_the_version_of_a_checked_dataset_is_checked_with_what_was_decided(dataset_of, check, freeze, people):
+    dataset = dataset_of(lines(*PLAIN, *FAULTS))
+    unchecked = freeze(dataset)
+    assert latest_report(dataset, unchecked) is None
+    finding = check(dataset).findings.get(code="contradiction")
+    finding_decide(finding=finding, action="accept", reason="Both are meant.", actor=people.rob)
+    version = freeze(dataset)
+    report = latest_report(dataset, version)
+    assert report is not None
+    assert (report.state, report.row_count, report.new_count) == (CheckState.DONE, 45, 0)
+    assert report.created_by == people.rob
+    assert report.findings.get(code="contradiction").open_count == 0

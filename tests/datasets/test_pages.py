@@ -176,3 +176,10 @@ def test_a_dataset_is_renamed_and_the_record_says_so(version, rob, project):
 def test_groups_are_offered_by_what_is_in_the_data(version, rob, project):
     page = rob.get(url("freeze", project, version.dataset_id)).content.decode()
     assert "metadata.wording" in page
+
+
+def test_conversations_that_the_data_name_are_kept_together_unless_told_otherwise(dataset_of, rob, project):
+    rows = [row(f"question {n}", "x", metadata={"kind": n % 2, "thread_id": n // 2}) for n in range(20)]
+    dataset = dataset_of(lines(*rows))
+    form = rob.get(url("freeze", project, dataset.pk)).context["form"]
+    assert form["group_path"].value() == "metadata.thread_id"

@@ -29,9 +29,10 @@ from apps.datasets.manifest import ManifestRow, manifest_hash
 from apps.datasets.models import ExampleFacts, Version, VersionState
 from apps.datasets.provider_formats import features_of
 from apps.datasets.selectors import head_of, tested_rows_of
-from apps.datasets.selectors_checks import clusters_for_freezing, length_rule
+from apps.datasets.selectors_checks import clusters_for_freezing, is_current, latest_done_report, length_rule
 from apps.datasets.services.apart import reporting_apart
 from apps.datasets.services.check_facts import token_lengths
+from apps.datasets.services.checks import checks_request
 from apps.datasets.split_rows import HASH_BYTES, NONE, SplitRow, SplitRows
 from apps.datasets.splits import SPLITS, SplitResult, assign_splits
 from apps.datasets.statistics import duplicate_groups, frequent_ngrams, label_mix, summary
@@ -86,6 +87,8 @@ def version_freeze(*, version: Version, progress: Progress) -> None:
     )
     tokenizer, why_unknown = tokenizer_of(version.dataset.project.base_model)
     with reporting_apart(progress) as report, transaction.atomic():
+        checked = latest_done_report(version.dataset)
+        was_checked = checked is not None and is_current(checked)
         rows = _Rows(clusters=clusters_for_freezing(version.dataset))
         tested = _tested_before(version)
         for batch in _example_batches(version):
@@ -102,6 +105,8 @@ def version_freeze(*, version: Version, progress: Progress) -> None:
         report(len(rows), message="Writing the version")
         _write(version, rows, result)
         _close(version, rows, result, progress, why_unknown)
+        if was_checked:  # its own report, whose leakage is that of its splits; every row is known by now
+            checks_request(dataset=version.dataset, version=version, actor=progress.operation.actor)
 
 
 def version_freeze_stopped(*, version: Version, operation: Operation) -> None:
