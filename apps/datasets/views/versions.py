@@ -13,7 +13,7 @@ from apps.core.errors import ConflictError
 from apps.core.http import render_partial, stream_download
 from apps.datasets.charts import answer_rows, bars_of, duplicate_sizes, split_segments
 from apps.datasets.forms import FreezeForm
-from apps.datasets.models import Split, Version, VersionState
+from apps.datasets.models import Dataset, Split, Version, VersionState
 from apps.datasets.row_filters import NO_SPLIT, RowFilter
 from apps.datasets.selectors import (
     common_answers_of,
@@ -57,21 +57,13 @@ def freeze(request: ProjectRequest, pk: int) -> HttpResponse:
         was_tested=tested_rows_of(dataset).exists(),
         initial={"number": next_version_number(dataset)},
     )
+    status = 200
     if request.method == "POST" and form.is_valid():
-        wanted = form.cleaned_data
-        version = version_freeze_request(
-            dataset=dataset,
-            seed=wanted["seed"],
-            validation_share=wanted["validation_percent"] / 100,
-            test_share=wanted["test_percent"] / 100,
-            group_path=wanted["group_path"],
-            keeps_splits=wanted.get("keeps_splits", False),
-            note=wanted["note"],
-            test_release_reason=form.test_release_reason,
-            number=wanted["number"],
-            actor=request.user,
-        )
-        return redirect(version)
+        try:
+            return redirect(_freeze(dataset, form, request))
+        except ConflictError as error:  # said on the form, which keeps what was filled in
+            form.add_error(None, error.message)
+            status = error.status
     crumbs = data_crumbs(request, (dataset.name, dataset.get_absolute_url()), ("Freeze a version", ""))
     context = {
         "dataset": dataset,
@@ -80,7 +72,25 @@ def freeze(request: ProjectRequest, pk: int) -> HttpResponse:
         "blocking": blocking_findings(dataset),
         "breadcrumbs": crumbs,
     }
-    return render(request, "datasets/freeze.html", context, status=422 if form.errors else 200)
+    if form.errors and status == 200:
+        status = 422
+    return render(request, "datasets/freeze.html", context, status=status)
+
+
+def _freeze(dataset: Dataset, form: FreezeForm, request: ProjectRequest) -> Version:
+    wanted = form.cleaned_data
+    return version_freeze_request(
+        dataset=dataset,
+        seed=wanted["seed"],
+        validation_share=wanted["validation_percent"] / 100,
+        test_share=wanted["test_percent"] / 100,
+        group_path=wanted["group_path"],
+        keeps_splits=wanted.get("keeps_splits", False),
+        note=wanted["note"],
+        test_release_reason=form.test_release_reason,
+        number=wanted["number"],
+        actor=request.user,
+    )
 
 
 def version_tabs(version: Version, current: str, query: str = "") -> list[dict[str, object]]:
