@@ -5,6 +5,7 @@ own index, whose hits must then be sorted, but they are few. So the next rows ar
 the index that fits best, and only if they don't fill the page the indexes are asked for all hits.
 """
 
+from array import array
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -193,6 +194,16 @@ def count_rows(dataset: Dataset, wanted: RowFilter, *more: tuple[str, Any]) -> i
             [*rows.inside.values, *rows.rest.values],
         )
         return int(cursor.fetchone()[0])
+
+
+def ids_of(rows: Rows) -> "array[int]":
+    """Ids of all rows that fit, in order; eight bytes a row."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT e.id FROM {rows.table} WHERE {rows.whole.sql} ORDER BY {rows.place}",  # noqa: S608
+            rows.whole.values,
+        )
+        return array("q", (row[0] for row in cursor.fetchall()))
 
 
 # Every name and operator in these statements is written in this file; what a person typed is a parameter.

@@ -157,7 +157,12 @@ def offered_exports(version: Version) -> list[OfferedExport]:
 
 
 def file_stem(version: Version) -> str:
-    return f"{version.dataset.name} v{version.number}".replace("/", "-").replace(" ", "-")
+    return name_stem(f"{version.dataset.name} v{version.number}")
+
+
+def name_stem(name: str) -> str:
+    """A name as a file may have it."""
+    return name.replace("/", "-").replace(" ", "-")
 
 
 def _name(version: Version, split: str | None, kind: str, ending: str) -> str:

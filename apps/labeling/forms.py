@@ -38,7 +38,7 @@ class SessionForm(forms.Form):
         required=False,
         label="Filter",
         help_text="As in the address of the version's rows: split=test, q=refund, tag=hard. Empty: all rows."
-        " The button “Label these rows” on a version fills it in.",
+        " The button “Label all that fit” above rows fills it in.",
     )
     row_limit = forms.IntegerField(
         min_value=1,

@@ -6,11 +6,11 @@
   const TYPING = "input:not([type=checkbox]), textarea, select, [contenteditable='']";
 
   function count() {
-    const button = document.querySelector("[data-picked]");
-    if (!button) return;
     const picked = document.querySelectorAll("#picked input[name=row]:checked").length;
-    button.disabled = picked === 0;
-    button.querySelector("[data-picked-count]").textContent = picked ? String(picked) : "picked";
+    for (const button of document.querySelectorAll("[data-picked]")) {
+      button.disabled = picked === 0;
+      button.querySelector("[data-picked-count]").textContent = picked ? String(picked) : "picked";
+    }
   }
 
   document.addEventListener("change", (event) => {

@@ -1,6 +1,5 @@
 """Editing the messages of many rows: each is read, changed, checked like a row of an import, stored as a new form."""
 
-from array import array
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -17,7 +16,7 @@ from apps.datasets.chat_rows import ChatRow, check_row
 from apps.datasets.models import Change, ChangeAction, ChangeRow, ChangeState, Dataset, Example
 from apps.datasets.row_edits import Edit, edit_of, encoded
 from apps.datasets.row_filters import RowFilter
-from apps.datasets.row_finding import Rows, rows_of
+from apps.datasets.row_finding import Rows, ids_of, rows_of
 from apps.datasets.services.rows import next_form
 
 BATCH = 500
@@ -33,7 +32,7 @@ def silent(*_: object, **__: object) -> None:
 def edit_rows(change: Change, wanted: RowFilter, report: Report) -> dict[str, int]:
     """Apply the change's edit to every row of the filter; counts of changed, skipped and refused rows."""
     rows = _candidates(change, wanted)
-    ids = _all_ids(rows)
+    ids = ids_of(rows)
     edit = edit_of(change.action, change.parameters)
     changed = refused = 0
     report(0, total=len(ids), unit="rows", message="Changing the rows")
@@ -143,15 +142,6 @@ def _candidates(change: Change, wanted: RowFilter) -> Rows:
         # What is in one message is in all of them joined.
         rows.rest.add("strpos(e.text, %s) > 0", change.parameters["find"])
     return rows
-
-
-def _all_ids(rows: Rows) -> "array[int]":
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"SELECT e.id FROM {rows.table} WHERE {rows.inside.sql} AND {rows.rest.sql} ORDER BY {rows.place}",  # noqa: S608
-            [*rows.inside.values, *rows.rest.values],
-        )
-        return array("q", (row[0] for row in cursor.fetchall()))
 
 
 def _first_rows(rows: Rows) -> Iterator[Any]:

@@ -24,6 +24,7 @@ from apps.datasets.views.imports import (
     upload,
 )
 from apps.datasets.views.mapping import delete_mapping, mapping, rename_mapping, saved_mappings
+from apps.datasets.views.row_exports import export_rows, export_version_rows
 from apps.datasets.views.rows import add_row, bring_back_row, edit_row, example, remove_row, tag_row
 from apps.datasets.views.uploads import begin_upload, upload_piece
 from apps.datasets.views.versions import (
@@ -47,6 +48,8 @@ __all__ = [
     "compare_versions",
     "delete_filter",
     "edit_row",
+    "export_rows",
+    "export_version_rows",
     "merge",
     "remove_row",
     "repeat_change",
