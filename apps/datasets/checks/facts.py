@@ -19,7 +19,7 @@ from apps.datasets.checks.schema import row_problems
 from apps.datasets.checks.signatures import character_signatures, word_hash, word_signatures
 from apps.datasets.checks.texts import Parts, fingerprint, normalised, parts_of, strings_in, words_of
 
-FACTS_VERSION = 1
+FACTS_VERSION = 2
 WITH_NAMES = 1000
 ANSWER_CHARACTERS = 200
 LANGUAGE_CHARACTERS = 400

@@ -40,7 +40,9 @@ _SCRIPTS = {
     "THAI": "Thai",
 }
 _LITTLE_WORDS = {
-    "English": "the and is are was to of in for you my i it on with that this what how can do please not have be",
+    "English": "the and is are was to of in for you my i it on with that this what how can do please not have be a an"
+    " as at by from me we our your or if so when where who which would could will need get give make find set there up"
+    " out about",
     "German": "der die das und ist sind ich du sie nicht ein eine zu mit auf für wie was mein meine kann bitte den dem",
     "French": "le la les et est sont je tu vous ne pas un une de des du pour avec que qui dans mon ma comment quel",
     "Spanish": "el la los las y es son yo tu usted no un una de del para con que en mi cómo qué por favor está puedo",
