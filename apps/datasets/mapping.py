@@ -15,7 +15,14 @@ from apps.datasets.chat_rows import PROBLEMS_A_LINE, ChatRow, check_chat, check_
 from apps.datasets.formats.records import UNREAD, Record
 from apps.datasets.json_text import UnreadableJsonError, bad_text, decoded_json
 from apps.datasets.problems import RowProblem, excerpt
-from apps.datasets.turns import TurnsError, answer_messages, pair, prompt_messages, sharegpt_messages
+from apps.datasets.turns import (
+    TurnsError,
+    answer_messages,
+    pair,
+    prompt_messages,
+    sharegpt_messages,
+    whole_tools,
+)
 
 CHAT, COMPLETION, INSTRUCTION, SHAREGPT = "chat", "prompt_completion", "instruction", "sharegpt"
 PREFERENCE, OPENAI_PREFERENCE, TEMPLATE = "preference", "openai_preference", "template"
@@ -52,7 +59,8 @@ class RowMapping:
     @cached_property
     def is_plain_chat(self) -> bool:
         """Whether rows of JSON are taken as they stand."""
-        return self.preset == CHAT and self.fields.get("messages") == "messages" and not self.system
+        has_system = self.system or self.fields.get("system")
+        return self.preset == CHAT and self.fields.get("messages") == "messages" and not has_system
 
     @property
     def columns(self) -> set[str]:
@@ -277,9 +285,11 @@ def payload_of(columns: Mapping[str, Any], mapping: RowMapping) -> dict[str, Any
         raise _MappingError(
             RowProblem(error.code, str(error), path_of(column) + error.path, shown(error.value))
         ) from None
-    system = filled(mapping.system, columns, "system message") if mapping.system else ""
+    system = _optional(columns, mapping.fields.get("system", ""), "system message")
+    if mapping.system and not system.strip():
+        system = filled(mapping.system, columns, "system message")
     messages = made["messages"]
-    if system and not (messages and messages[0].get("role") in ("system", "developer")):
+    if system.strip() and not (messages and messages[0].get("role") in ("system", "developer")):
         made["messages"] = [{"role": "system", "content": system}, *messages]
     used = mapping.columns
     others = {
@@ -307,6 +317,16 @@ def _messages(columns: Mapping[str, Any], fields: Mapping[str, str], part: str) 
 def _completion(columns: Mapping[str, Any], fields: Mapping[str, str], mapping: RowMapping) -> dict[str, Any]:
     prompt = _needed(columns, fields.get("prompt", ""), "prompt")
     answer = _needed(columns, fields.get("completion", ""), "completion")
+    if columns.get("label") is False:
+        raise _MappingError(
+            RowProblem(
+                "unwanted_answer",
+                "The row says that its answer is an unwanted one (label: false). Only wanted answers are learnt from;"
+                " to learn from both, make preference pairs of them.",
+                "$.label",
+                "false",
+            )
+        )
     return {"messages": prompt_messages(prompt, "prompt") + answer_messages(answer, "completion")}
 
 
@@ -316,22 +336,16 @@ def _instruction(
     asked = _text(columns, fields.get("instruction", ""), "instruction")
     more = _optional(columns, fields.get("input", ""), "input")
     answer = _text(columns, fields.get("output", ""), "output")
-    system = _optional(columns, fields.get("system", ""), "system message")
-    messages = [{"role": "system", "content": system}] if system.strip() else []
-    messages.append({"role": "user", "content": f"{asked}\n\n{more}" if more.strip() else asked})
-    return {"messages": [*messages, {"role": "assistant", "content": answer}]}
+    asked = f"{asked}\n\n{more}" if more.strip() else asked
+    return {"messages": [{"role": "user", "content": asked}, {"role": "assistant", "content": answer}]}
 
 
 def _sharegpt(columns: Mapping[str, Any], fields: Mapping[str, str], mapping: RowMapping) -> dict[str, Any]:
     turns = _listed(columns, fields.get("conversations", ""), "conversation")
-    messages = sharegpt_messages(turns, "conversations")
-    system = _optional(columns, fields.get("system", ""), "system message")
-    if system.strip() and messages and messages[0]["role"] != "system":
-        messages = [{"role": "system", "content": system}, *messages]
-    made: dict[str, Any] = {"messages": messages}
+    made: dict[str, Any] = {"messages": sharegpt_messages(turns, "conversations")}
     tools = value_at(columns, fields.get("tools", "")) if fields.get("tools") else None
     if tools not in (None, "", "[]"):
-        made["tools"] = _listed(columns, fields["tools"], "tools")
+        made["tools"] = whole_tools(_listed(columns, fields["tools"], "tools"))
     return made
 
 

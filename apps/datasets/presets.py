@@ -40,6 +40,7 @@ class Preset:
     parts: tuple[Part, ...] = ()
 
 
+_SYSTEM = Part("system", "System message", ("system", "system_prompt", "system_message"), required=False)
 PRESETS: dict[str, Preset] = {
     preset.key: preset
     for preset in (
@@ -47,7 +48,7 @@ PRESETS: dict[str, Preset] = {
             CHAT,
             "OpenAI chat",
             "A list of messages with role and content; tools, tool calls and weights are kept.",
-            (Part("messages", "Messages", ("messages", "conversation", "conversations", "chat")),),
+            (Part("messages", "Messages", ("messages", "conversation", "conversations", "chat")), _SYSTEM),
         ),
         Preset(
             LINE,
@@ -62,6 +63,7 @@ PRESETS: dict[str, Preset] = {
             (
                 Part("prompt", "Prompt", ("prompt", "question", "query", "input", "text")),
                 Part("completion", "Completion", ("completion", "response", "answer", "output", "target")),
+                _SYSTEM,
             ),
         ),
         Preset(
@@ -72,7 +74,7 @@ PRESETS: dict[str, Preset] = {
                 Part("instruction", "Instruction", ("instruction",)),
                 Part("input", "Input", ("input", "context"), required=False),
                 Part("output", "Output", ("output", "response")),
-                Part("system", "System message", ("system",), required=False),
+                _SYSTEM,
             ),
         ),
         Preset(
@@ -81,7 +83,7 @@ PRESETS: dict[str, Preset] = {
             "A list of turns with from and value: human and gpt take turns.",
             (
                 Part("conversations", "Turns", ("conversations", "conversation")),
-                Part("system", "System message", ("system",), required=False),
+                _SYSTEM,
                 Part("tools", "Tools", ("tools",), required=False),
             ),
         ),
@@ -90,9 +92,15 @@ PRESETS: dict[str, Preset] = {
             "Preference pair",
             "A chosen and a rejected answer, as texts or messages. DPO learns from both, else the chosen one counts.",
             (
-                Part("prompt", "Prompt", ("prompt", "question", "instruction", "input"), required=False),
+                Part(
+                    "prompt",
+                    "Prompt",
+                    ("prompt", "question", "instruction", "input", "conversations", "conversation"),
+                    required=False,
+                ),
                 Part("chosen", "Chosen answer", ("chosen", "preferred")),
                 Part("rejected", "Rejected answer", ("rejected", "non_preferred", "refused")),
+                _SYSTEM,
             ),
         ),
         Preset(
@@ -158,18 +166,21 @@ def shape_of(columns: Mapping[str, Any]) -> str:  # noqa: PLR0911 - one line a s
     """The preset that a row fits; empty when none does."""
     if _is_exported(columns):
         return LINE
+    if _has_parts(
+        PREFERENCE, columns
+    ):  # whose messages, where they have some, are those of the chosen answer
+        return PREFERENCE
     if _is_listed(columns.get("messages")):
         return CHAT
     if any(_is_listed(columns.get(name)) for name in ("conversations", "conversation")):
         return SHAREGPT
     if isinstance(columns.get("input"), dict) and _PREFERRED & columns.keys():
         return OPENAI_PREFERENCE
-    for preset in (PREFERENCE, INSTRUCTION):
-        if all(_found(part, columns) for part in PRESETS[preset].parts if part.required):
-            return preset
+    if _has_parts(INSTRUCTION, columns):
+        return INSTRUCTION
     text, label = _first(_TEXT_NAMES, columns), _first(_LABEL_NAMES, columns)
     named = {"prompt", "completion", "response", "answer", "output"} & columns.keys()
-    if named and all(_found(part, columns) for part in PRESETS[COMPLETION].parts):
+    if named and _has_parts(COMPLETION, columns):
         return COMPLETION
     if text and label and text != label and not _is_listed(columns[text]):
         return TEMPLATE
@@ -232,8 +243,9 @@ def _is_exported(columns: Mapping[str, Any]) -> bool:
     return "split" in columns and isinstance(line, str) and line.lstrip()[:1] == "{" and '"messages"' in line
 
 
-def _found(part: Part, columns: Mapping[str, Any]) -> bool:
-    return bool(_first(part.names, columns))
+def _has_parts(preset: str, columns: Mapping[str, Any]) -> bool:
+    """Whether everything that the preset needs is there by its usual name."""
+    return all(_first(part.names, columns) for part in PRESETS[preset].parts if part.required)
 
 
 def _first(names: Sequence[str], columns: "Mapping[str, Any] | Sequence[str]") -> str:

@@ -65,6 +65,7 @@ CODE_TITLES = {
     "field_not_text": "Value of another kind",
     "unknown_split": "Unknown split",
     "same_answers": "Both answers the same",
+    "unwanted_answer": "Answer unwanted",
     "bad_weight": "Weight not 0 or 1",
     "bad_tools": "Tools not usable",
     "bad_tool_call": "Tool call not usable",

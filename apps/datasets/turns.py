@@ -1,11 +1,13 @@
 """Prompts, answers and turns as other formats write them, made into messages."""
 
 import json
+import re
 from typing import Any
 
 from apps.datasets.chat_rows import OTHER_NAMES, ROLES, kind_of
 
 _TOOL_NAMES = frozenset({"observation", "function_response", "tool_response", "tool"})
+_SPEAKER = re.compile(r"(?:\A|\n\n)(Human|Assistant):")
 _CALL_NAMES = frozenset({"function_call", "tool_call"})
 
 
@@ -37,7 +39,7 @@ def _as_messages(value: Any, part: str, role: str) -> list[dict[str, Any]]:
     if isinstance(value, dict):
         value = [value]
     if isinstance(value, list) and all(isinstance(message, dict) for message in value):
-        return value
+        return sharegpt_messages(value, part) if any("from" in message for message in value) else value
     raise TurnsError(f"A text or a list of messages is needed; this is {kind_of(value)}.", part, value)
 
 
@@ -46,6 +48,8 @@ def pair(prompt: Any, chosen: Any, refused: Any) -> dict[str, Any]:
 
     Without a prompt both answers are whole conversations, and what they begin with alike is the prompt.
     """
+    if prompt is None and isinstance(chosen, str) and isinstance(refused, str):
+        chosen, refused = _transcript(chosen) or chosen, _transcript(refused) or refused
     better, worse = answer_messages(chosen, "chosen"), answer_messages(refused, "rejected")
     if prompt is None:
         if len(better) < 2 or len(worse) < 2:
@@ -73,6 +77,28 @@ def pair(prompt: Any, chosen: Any, refused: Any) -> dict[str, Any]:
     if not worse[-1].get("tool_calls") and not (isinstance(content, str) and content.strip()):
         raise TurnsError("The rejected answer is empty.", "rejected", refused, code="empty_answer")
     return {"messages": [*asked, *better], "rejected": worse}
+
+
+def _transcript(text: str) -> list[dict[str, Any]]:
+    """The messages of a conversation that is written down as one text; none where it is no such text."""
+    before, *turns = _SPEAKER.split(text.strip())
+    if before or len(turns) < 4:
+        return []
+    roles = {"Human": "user", "Assistant": "assistant"}
+    return [
+        {"role": roles[who], "content": said.strip()}
+        for who, said in zip(turns[::2], turns[1::2], strict=True)
+    ]
+
+
+def whole_tools(tools: list[Any]) -> list[Any]:
+    """Tools as chat templates take them, also where only their functions are listed."""
+    return [
+        {"type": "function", "function": tool}
+        if isinstance(tool, dict) and "name" in tool and "function" not in tool
+        else tool
+        for tool in tools
+    ]
 
 
 def sharegpt_messages(turns: list[Any], part: str) -> list[dict[str, Any]]:

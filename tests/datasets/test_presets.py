@@ -70,6 +70,62 @@ SHAPES = {
         {"chosen": [USER, ANSWER], "rejected": [USER, WORSE]},
         {"messages": ASKED, "rejected": [WORSE]},
     ),
+    "preference with a system prompt": (
+        {
+            "system": "Be kind.",
+            "question": USER["content"],
+            "chosen": ANSWER["content"],
+            "rejected": WORSE["content"],
+        },
+        {"messages": [{"role": "system", "content": "Be kind."}, *ASKED], "rejected": [WORSE]},
+    ),
+    "preference beside messages (UltraFeedback)": (
+        {
+            "prompt": USER["content"],
+            "chosen": [USER, ANSWER],
+            "rejected": [USER, WORSE],
+            "messages": [USER, ANSWER],
+            "score_chosen": 8,
+        },
+        {"score_chosen": 8, "messages": ASKED, "rejected": [WORSE]},
+    ),
+    "preference of transcripts (Anthropic's HH)": (
+        {
+            "chosen": f"\n\nHuman: {USER['content']}\n\nAssistant: {ANSWER['content']}",
+            "rejected": f"\n\nHuman: {USER['content']}\n\nAssistant: {WORSE['content']}",
+        },
+        {"messages": ASKED, "rejected": [WORSE]},
+    ),
+    "sharegpt preference (LLaMA-Factory)": (
+        {
+            "conversations": [{"from": "human", "value": USER["content"]}],
+            "chosen": {"from": "gpt", "value": ANSWER["content"]},
+            "rejected": {"from": "gpt", "value": WORSE["content"]},
+        },
+        {"messages": ASKED, "rejected": [WORSE]},
+    ),
+    "sharegpt with tools (LLaMA-Factory)": (
+        {
+            "conversations": [
+                {"from": "human", "value": USER["content"]},
+                {"from": "gpt", "value": ANSWER["content"]},
+            ],
+            "tools": json.dumps([TOOL["function"]]),
+        },
+        {"messages": ASKED, "tools": [TOOL]},
+    ),
+    "completion with a system prompt (OpenOrca)": (
+        {"system_prompt": "Be kind.", "question": USER["content"], "response": ANSWER["content"]},
+        {"messages": [{"role": "system", "content": "Be kind."}, *ASKED]},
+    ),
+    "completion with an empty system prompt": (
+        {"system_prompt": "", "question": USER["content"], "response": ANSWER["content"]},
+        {"messages": ASKED},
+    ),
+    "chat with the system prompt beside it": (
+        {"system": "Be kind.", "messages": ASKED},
+        {"messages": [{"role": "system", "content": "Be kind."}, *ASKED]},
+    ),
     "text and label": ({"text": USER["content"], "label": ANSWER["content"]}, {"messages": ASKED}),
     "list of two": ([USER["content"], ANSWER["content"]], {"messages": ASKED}),
 }
@@ -83,6 +139,13 @@ def test_a_row_of_a_known_shape_is_recognised_and_becomes_a_conversation(shape):
     assert found.chat.payload == payload
     assert found.raw_is_chat == (shape == "chat")
     assert json.loads(found.chat.json_text) == payload
+
+
+def test_an_answer_that_is_marked_as_unwanted_is_never_learnt():
+    wanted = {"prompt": USER["content"], "completion": ANSWER["content"], "label": True}
+    assert isinstance(mapped(wanted), MappedRow)
+    (problem,) = mapped(wanted | {"label": False})
+    assert (problem.code, problem.path) == ("unwanted_answer", "$.label")
 
 
 def test_a_call_of_a_tool_in_sharegpt_becomes_a_tool_call():

@@ -274,7 +274,10 @@ def test_missing_out_of_scope_rows():
     [
         ("what is the balance of my account", "English"),
         ("where do i get a w2 form", "English"),  # “w” and “do” are Polish, too
-        ("make a reservation for a table, as soon as you can do it", "English"),  # “a”, “as” and “do” Portuguese
+        (
+            "make a reservation for a table, as soon as you can do it",
+            "English",
+        ),  # “a”, “as” and “do” Portuguese
         ("quero saber a situação do meu pedido", "Portuguese"),
         ("jak mogę dostać się do banku w krakowie", "Polish"),
         ("wie kann ich meine Karte sperren und was ist mit dem Geld", "German"),
