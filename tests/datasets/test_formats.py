@@ -87,6 +87,21 @@ def test_the_lists_of_an_object_are_its_sections_and_other_values_are_passed_ove
     ]
 
 
+@pytest.mark.parametrize("indent", [None, 2])
+def test_lists_of_rows_are_found_behind_other_values(indent):
+    data = json.dumps(
+        {"version": '1 "b"', "size": 2, "none": [], "data": [{"a": 1}, {"a": 2}]}, indent=indent
+    )
+    found = read(data.encode())
+    assert [(record.section, value(record)) for record in found] == [("data", {"a": 1}), ("data", {"a": 2})]
+
+
+def test_one_row_with_lists_is_a_row():
+    row = {"id": 7, "documents": [{"title": "x"}], "messages": [{"role": "user", "content": "a"}]}
+    (found,) = read(json.dumps(row).encode())
+    assert found.section == ""
+
+
 @pytest.mark.parametrize(
     ("data", "before", "code"),
     [
@@ -182,7 +197,12 @@ def test_text_behind_a_closing_quote_and_bytes_that_are_no_utf8_are_reported():
     assert found[1].problem.byte == 3
 
 
-@pytest.mark.parametrize("header", [b"text,text", b"text,"])
+def test_a_column_without_a_name_is_called_by_its_place():
+    found = read(b",text,label,\n0,a,x,\n1,b,y,\n", "frame.csv")  # as pandas writes its index
+    assert found[1].value == {"column 1": "1", "text": "b", "label": "y", "column 4": ""}
+
+
+@pytest.mark.parametrize("header", [b"text,text", b","])
 def test_a_header_that_names_columns_twice_or_not_at_all_is_refused(header):
     assert refusal(header + b"\na,b\n", "rows.csv") == "bad_header"
 

@@ -121,7 +121,10 @@ class _Rows:
             if row.problem is not None:
                 raise FileError(row.problem)
             self.header_line = _joined(row.lines)
-            names = [name.strip() for name in row.cells]
+            names = [
+                name.strip() or f"column {place}" if any(row.cells) else ""
+                for place, name in enumerate(row.cells, start=1)
+            ]
             problem = _header_problem(names)
             if problem is not None:
                 raise FileError(problem)

@@ -20,7 +20,12 @@ DELIMITERS = (",", "\t", ";", "|")
 ROW_KEYS = frozenset({"messages", "conversations", "conversation", "prompt", "chosen", "rejected", "tools"})
 """Keys whose value is a list inside one row; a file {"messages": […]} is one row, not a section of rows."""
 _LINES_LOOKED_AT = 10
-_SECTION = re.compile(rb'\s*\{\s*"((?:[^"\\]|\\.)*)"\s*:\s*\[\s*[\[{]')
+_TEXT = rb'"(?:[^"\\]|\\.)*+"'
+_PASSED_OVER = rb"(?:" + _TEXT + rb"|-?\d[\d.eE+-]*+|true|false|null|\[\s*\])"
+_SECTION = re.compile(
+    rb"\s*\{\s*(?:" + _TEXT + rb"\s*:\s*" + _PASSED_OVER + rb"\s*,\s*)*+(" + _TEXT + rb")\s*:\s*\[\s*[\[{]"
+)
+"""An object of lists of rows; before the first of them may stand other values, such as a version."""
 _ENDINGS = {".csv": ",", ".tsv": "\t", ".tab": "\t"}
 
 
@@ -73,14 +78,14 @@ def _head(chunks: Iterable[bytes]) -> bytes:
 def _has_sections(text: bytes) -> bool:
     """Whether the object that the file begins with holds lists of rows: {"train": [[…], …], …}."""
     found = _SECTION.match(text)
-    if found is None or found.group(1).decode("utf-8", "replace") in ROW_KEYS:
+    if found is None or found.group(1)[1:-1].decode("utf-8", "replace") in ROW_KEYS:
         return False
     first, _, rest = text.strip().partition(b"\n")
     try:
-        json.loads(first)
+        whole = json.loads(first)
     except ValueError:
         return True  # it goes on behind the line, or behind what was read
-    return not rest.strip()
+    return not rest.strip() and ROW_KEYS.isdisjoint(whole)
 
 
 def _ending(file_name: str) -> str:
