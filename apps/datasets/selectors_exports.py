@@ -21,10 +21,10 @@ def filtered_export_rows(
         part = list(ids[start : start + ROWS_A_READ])
         places = _places(version, part) if version else {}
         rows = Example.objects.filter(pk__in=part).annotate(made=made_payload())
-        found = {
-            pk: ExportRow(*places.get(pk, (key, split)), chat_line(raw, made))
-            for pk, key, split, raw, made in rows.values_list("pk", "key", "split", "raw", "made")
-        }
+        found = {}
+        for pk, key, given, raw, made in rows.values_list("pk", "key", "split", "raw", "made"):
+            position, split = places.get(pk, (key, given))
+            found[pk] = ExportRow(position, split, chat_line(raw, made))
         yield from (found[pk] for pk in part if pk in found)
 
 

@@ -135,6 +135,8 @@ def test_tokens_of_an_unknown_model_are_unknown(dataset_of, check, project):
     project.save()
     report = check(dataset_of(lines(*PLAIN)))
     assert report.findings.get(code="tokens_unknown").severity == "info"
+    seen = {each["name"]: each["seen"] for each in report.checks}
+    assert (seen["tokens"], seen["schema"]) == (0, len(PLAIN))
 
 
 def test_answers_outside_the_declared_labels(dataset_of, check, project):
@@ -191,7 +193,9 @@ def test_a_report_is_outdated_when_one_row_goes_and_an_older_one_comes_back(data
     assert not is_current(report)
 
 
-def test_the_version_of_a_checked_dataset_is_checked_with_what_was_decided(dataset_of, check, freeze, people):
+def test_the_version_of_a_checked_dataset_is_checked_with_what_was_decided(
+    dataset_of, check, freeze, people, vic, project
+):
     dataset = dataset_of(lines(*PLAIN, *FAULTS))
     unchecked = freeze(dataset)
     assert latest_report(dataset, unchecked) is None
@@ -203,3 +207,9 @@ def test_the_version_of_a_checked_dataset_is_checked_with_what_was_decided(datas
     assert (report.state, report.row_count, report.new_count) == (CheckState.DONE, 45, 0)
     assert report.created_by == people.rob
     assert report.findings.get(code="contradiction").open_count == 0
+    exports = vic.get(url("exports", project, version.pk)).content.decode()
+    _, _, rest = exports.partition("Not passed, as nobody decided about what they found: ")
+    not_passed = rest.partition(". ")[0].split(", ")
+    assert {"Exact duplicates", "Near-duplicates", "Personal data and secrets"} <= set(not_passed)
+    assert "Leakage between splits and suites" not in not_passed
+    assert "was not checked" in vic.get(url("exports", project, unchecked.pk)).content.decode()

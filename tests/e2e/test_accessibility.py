@@ -21,6 +21,29 @@ AXE = Path(__file__).resolve().parents[2] / "node_modules" / "axe-core" / "axe.m
 STANDARDS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 SERIOUS = {"serious", "critical"}
 NARROW: ViewportSize = {"width": 360, "height": 800}
+LABELS_OF_ANN = json.dumps(
+    [
+        {
+            "id": 1,
+            "data": {"text": "Where is my order?"},
+            "annotations": [
+                {
+                    "id": 1,
+                    "completed_by": {"email": "ann@example.org"},
+                    "result": [
+                        {
+                            "from_name": "intent",
+                            "to_name": "text",
+                            "type": "choices",
+                            "value": {"choices": ["billing"]},
+                        }
+                    ],
+                }
+            ],
+        }
+    ]
+).encode()
+"""A file of Label Studio."""
 WIDE: ViewportSize = {"width": 1440, "height": 900}
 
 
@@ -85,6 +108,10 @@ def labeling_addresses(work: Work, version: int) -> dict[str, str]:
     item = work.stack.value("SELECT min(id) FROM labeling_item WHERE session_id = %s", session)
     question = work.stack.value("SELECT min(id) FROM labeling_question WHERE session_id = %s", session)
     label = f"{work.base}label/"
+    import_labels = f"{label}sessions/{session}/import/"
+    labels = work.visitor.submit(
+        work.visitor.get(import_labels), "Read the file", files={"file": ("labels.json", LABELS_OF_ANN)}
+    ).path
     return {
         "labeling": label,
         "new session": f"{label}sessions/new/",
@@ -95,6 +122,8 @@ def labeling_addresses(work: Work, version: int) -> dict[str, str]:
         "items to label": f"{label}sessions/{session}/items/",
         "item to label": f"{label}items/{item}/",
         "guideline": guideline,
+        "import labels": import_labels,
+        "imported labels": labels,
         "change of guideline": f"{guideline}change/",
     }
 
@@ -177,7 +206,7 @@ PAGES = [
     "model", "comparisons", "new comparison", "comparison", "item", "provenance", "suite", "import from a provider",
     "archive", "recorded answers",
     "labeling", "new session", "session", "question", "label", "my labels", "items to label", "item to label",
-    "guideline", "change of guideline",
+    "guideline", "change of guideline", "import labels", "imported labels",
     "connections", "choice of provider", "new connection", "connection", "change of connection", "prices",
     "where to train",
 ]  # fmt: skip

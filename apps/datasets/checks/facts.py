@@ -17,11 +17,18 @@ from apps.datasets.checks.languages import language_of
 from apps.datasets.checks.personal.detection import kinds_in, looks_for_names
 from apps.datasets.checks.schema import row_problems
 from apps.datasets.checks.signatures import character_signatures, word_hash, word_signatures
-from apps.datasets.checks.texts import Parts, fingerprint, normalised, parts_of, strings_in, words_of
+from apps.datasets.checks.texts import (
+    ANSWER_CHARACTERS,
+    Parts,
+    fingerprint,
+    normalised,
+    parts_of,
+    strings_in,
+    words_of,
+)
 
 FACTS_VERSION = 2
 WITH_NAMES = 1000
-ANSWER_CHARACTERS = 200
 LANGUAGE_CHARACTERS = 400
 GROUP_KEYS = (
     "conversation_id",

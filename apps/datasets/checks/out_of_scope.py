@@ -1,14 +1,20 @@
 """Whether the data shows what to do with a question that the model should not answer."""
 
 import re
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from apps.datasets.checks.results import ATTENTION, Found, Item, item_key, rows_text
+from apps.datasets.checks.texts import ANSWER_CHARACTERS
 
 if TYPE_CHECKING:
     from apps.datasets.checks.facts import Facts
 
+AnswersOf = Callable[[Sequence[int]], dict[int, str]]
 LEAST_ROWS = 50
+READ_AT_ONCE = 1000
 LEAST_SHARE = 0.01
 _LABELS = re.compile(
     r"(?:oos|ood|none|other|others|unknown|n/?a|unclear|misc|fallback|no_?intent|nothing|irrelevant"
@@ -35,8 +41,9 @@ def is_out_of_scope(answer: str) -> bool:
     )
 
 
-def out_of_scope_findings(facts: "Facts") -> list[Found]:
-    """Read from the answers that are short enough to have been kept: declining takes few words."""
+def out_of_scope_findings(facts: "Facts", answers_of: AnswersOf) -> list[Found]:
+    """Whether enough rows decline. Answers that are too long to have been kept are read only where the others don't
+    say it already."""
     if len(facts) < LEAST_ROWS:
         return []
     known: dict[str, bool] = {}
@@ -45,6 +52,12 @@ def out_of_scope_findings(facts: "Facts") -> list[Found]:
         if answer not in known:
             known[answer] = is_out_of_scope(answer)
         count += known[answer]
+    long = np.flatnonzero(facts.answer_characters > ANSWER_CHARACTERS)
+    for start in range(0, len(long), READ_AT_ONCE):
+        if count >= LEAST_SHARE * len(facts):
+            break
+        places = [int(place) for place in long[start : start + READ_AT_ONCE]]
+        count += sum(map(is_out_of_scope, answers_of(places).values()))
     if count >= LEAST_SHARE * len(facts):
         return []
     title = f"Only {rows_text(count)} out of scope" if count else "No row out of scope"

@@ -8,6 +8,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+ANSWER_CHARACTERS = 200
+"""Answers up to this length are kept beside the other facts of a row: they may be labels."""
 _WORDS = re.compile(r"\w+")
 _INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u2060\ufeff]")
 

@@ -25,6 +25,7 @@ from apps.datasets.checks.leakage import split_leakage
 from apps.datasets.checks.near_findings import contradiction_findings, near_findings
 from apps.datasets.checks.out_of_scope import out_of_scope_findings
 from apps.datasets.checks.outliers import outlier_findings
+from apps.datasets.checks.personal.detection import looks_for_names
 from apps.datasets.checks.personal.findings import personal_findings
 from apps.datasets.checks.preferences import preference_findings
 from apps.datasets.checks.results import SEVERITIES, Found
@@ -129,30 +130,36 @@ class _Run:
         self._check("contradictions", lambda: [*contradiction_findings(facts), *preference_findings(facts)])
         self._check("leakage", self._leakage)
         self._check("personal", lambda: personal_findings(facts))
+        self.evidence["looked_for_names"] = looks_for_names()
         limit = context_length_of(self.report.dataset.project.base_model)
-        self._check("tokens", lambda: token_findings(facts, limit=limit, unknown_because=why_unknown))
+        self._check(
+            "tokens",
+            lambda: token_findings(facts, limit=limit, unknown_because=why_unknown),
+            blind_because=why_unknown,
+        )
         self._check("formats", self._formats)
         self._check("labels", lambda: balance_findings(facts))
         self._check("size", self._size)
-        self._check("out_of_scope", lambda: out_of_scope_findings(facts))
+        self._check("out_of_scope", lambda: out_of_scope_findings(facts, self.texts.answers))
         self._check("languages", lambda: language_findings(facts))
         self._check("outliers", lambda: outlier_findings(facts))
 
-    def _check(self, name: str, run: Callable[[], list[Found]]) -> None:
+    def _check(self, name: str, run: Callable[[], list[Found]], *, blind_because: str = "") -> None:
+        """Every check sees every row, unless it can see none; what was not compared pair by pair is said beside
+        near-duplicates."""
         self.progress.report(message=TITLES[name])
         start = time.perf_counter()
         found = run()
         self.found += found
         rows = len(self.facts)
-        # Every check sees every row; what was not compared pair by pair is said beside near-duplicates.
-        note = ""
+        note = blind_because
         if name == "near_duplicates" and self.near.large_buckets:
             note = "Of very common wordings each row was compared with its nearest neighbours only."
         self.checks.append(
             {
                 "name": name,
                 "title": TITLES[name],
-                "seen": rows,
+                "seen": 0 if blind_because else rows,
                 "of": rows,
                 "seconds": round(time.perf_counter() - start, 3),
                 "note": note,

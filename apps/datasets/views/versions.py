@@ -31,6 +31,7 @@ from apps.datasets.selectors import (
 )
 from apps.datasets.selectors_checks import blocking_findings, finding_names, latest_report
 from apps.datasets.services import version_delete, version_freeze_again, version_freeze_request
+from apps.datasets.services.check_running import TITLES
 from apps.datasets.statistics import size_advice
 from apps.datasets.version_exports import (
     FOLDER,
@@ -210,12 +211,14 @@ def download(request: ProjectRequest, pk: int, split: str) -> HttpResponseBase:
 def exports(request: ProjectRequest, pk: int) -> HttpResponse:
     """Every file that can be made of the version, and what of its rows each can't carry."""
     found = _whole(request, pk)
+    checks = checks_passed(found)
     context = {
         "version": found,
         "dataset": found.dataset,
         "exports": offered_exports(found),
         "splits": [(key, label) for key, label in Split.choices if getattr(found, f"{key}_count")],
-        "checks": checks_passed(found),
+        "checks": checks,
+        "not_passed": [TITLES[name] for name in checks["not_passed"]] if checks else [],
         "tabs": version_tabs(found, "exports"),
         "breadcrumbs": _crumbs(request, found),
     }

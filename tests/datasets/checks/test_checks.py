@@ -263,10 +263,26 @@ def test_answers_in_scope(answer):
     assert not is_out_of_scope(answer) or answer.startswith("It is")
 
 
+def nothing(places):
+    assert not places
+    return {}
+
+
 def test_missing_out_of_scope_rows():
     rows = [chat(f"q{n}", "billing") for n in range(99)]
-    assert out_of_scope_findings(facts(*rows))[0].code == "no_out_of_scope"
-    assert out_of_scope_findings(facts(*rows, chat("zebra", "oos"))) == []
+    assert out_of_scope_findings(facts(*rows), nothing)[0].code == "no_out_of_scope"
+    assert out_of_scope_findings(facts(*rows, chat("zebra", "oos")), nothing) == []
+
+
+def test_long_answers_that_decline_are_read_where_no_short_one_does():
+    long = "I can't help with that. " + "Here is whom you can ask instead. " * 10
+    rows = [chat(f"q{n}", "billing") for n in range(99)]
+    table = facts(*rows, chat("zebra", long))
+    assert out_of_scope_findings(table, lambda places: dict.fromkeys(places, long)) == []
+    assert (
+        out_of_scope_findings(table, lambda places: dict.fromkeys(places, "x" * 300))[0].code
+        == "no_out_of_scope"
+    )
 
 
 @pytest.mark.parametrize(
