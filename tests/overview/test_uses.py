@@ -5,6 +5,7 @@ from django.urls import reverse
 
 from apps.datasets.models import VersionRow
 from tests.evaluations.worlds import build_world, decide_with
+from tests.labeling.worlds import make_session
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -29,3 +30,19 @@ def test_a_version_and_its_rows_lead_to_jobs_and_comparisons(project, people, cl
     tested = rows.filter(split="test")[0]
     assert comparison.get_absolute_url() in page("row_uses", tested.example_id)
     assert job.get_absolute_url() not in page("row_uses", tested.example_id)
+
+
+def test_a_version_and_its_rows_lead_to_where_they_were_labeled(project, people, client_of):
+    session = make_session(project, people.lea, rows=3, people=[people.ben])
+    item = session.items.get(position=2)
+    slugs = [project.workspace.slug, project.slug]
+    place = reverse("overview:row_uses", args=[*slugs, item.example_id])
+    of_row = client_of(people.rob).get(place).content.decode()
+    assert reverse("labeling:item", args=[*slugs, item.pk]) in of_row
+    assert f"0 of {item.wanted} label" in of_row
+    assert (
+        reverse("labeling:item", args=[*slugs, item.pk])
+        not in client_of(people.vic).get(place).content.decode()
+    )
+    of_version = reverse("overview:version_uses", args=[*slugs, session.version_id])
+    assert session.get_absolute_url() in client_of(people.rob).get(of_version).content.decode()

@@ -44,7 +44,7 @@ from apps.projects.access import ProjectRequest, project_view
 
 EXCERPT = 300
 CONTEXT = 40
-HITS_SHOWN = 3
+HITS_SHOWN = 5
 
 
 @project_view(Permission.VIEW, methods=("GET", "POST"))
@@ -192,6 +192,7 @@ def _rows(found: Finding, rows: list[FindingRow], decisions: dict[str, Decision]
         if decision is not None and not row.decided and decision.action != REFUSE:
             decision = None  # of an earlier form of the row
         done = row.decided or (REFUSE if decision else "")
+        hits = _hits(payload, found.code) if found.code in KINDS else []
         if decision is not None and decision.rule:
             done = decision.rule
         shown.append(
@@ -200,7 +201,8 @@ def _rows(found: Finding, rows: list[FindingRow], decisions: dict[str, Decision]
                 "is_first": row.item != previous,
                 "asked": parts.asked[:EXCERPT],
                 "answered": parts.answer[:EXCERPT],
-                "hits": _hits(payload, found.code) if found.code in KINDS else [],
+                "hits": hits[:HITS_SHOWN],
+                "more_hits": max(0, len(hits) - HITS_SHOWN),
                 "is_gone": row.example is not None and row.example.removed_at is not None,
                 "decision": decision,
                 "action": ACTIONS[done][0] if done in ACTIONS else "",
@@ -211,11 +213,11 @@ def _rows(found: Finding, rows: list[FindingRow], decisions: dict[str, Decision]
 
 
 def _hits(payload: Any, kind: str) -> list[dict[str, str]]:
-    """The first hits of a kind with what stands around them: people must see it to confirm it."""
+    """All hits of a kind with what stands around them: people must see it to confirm it."""
     found: list[dict[str, str]] = []
     for text in strings_in(payload):
         for hit in hits_in(text):
-            if hit.kind == kind and len(found) < HITS_SHOWN:
+            if hit.kind == kind:
                 found.append(
                     {
                         "before": text[max(0, hit.start - CONTEXT) : hit.start],
