@@ -10,7 +10,7 @@ if sys.version_info < (3, 11):  # noqa: UP036
 
 from ftportal.embedded.errors import ServiceError
 from ftportal.environment import ConfigurationError, Environment, load
-from ftportal.preflight import PreflightError
+from ftportal.preflight import PreflightError, check_settings
 from ftportal.prepare import PreparationError
 from ftportal.programs import NAMES, QUEUES
 
@@ -52,6 +52,8 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def dispatch(options: argparse.Namespace, rest: list[str], environment: Environment) -> int:
+    if options.command != "doctor":  # which reports them
+        check_settings()
     if options.command == "up":
         from ftportal.commands.up import up
 

@@ -6,6 +6,7 @@ generated secrets. A set value that makes no sense is refused with a sentence th
 
 import base64
 import binascii
+import errno
 import hashlib
 import os
 import secrets
@@ -108,6 +109,15 @@ def run_directory_for(home: Path) -> Path:
         return inside
     digest = hashlib.sha256(os.fsencode(home)).hexdigest()[:12]
     return SHORT_DIRECTORY / f"ftportal-{os.getuid()}-{digest}"
+
+
+def advice_for(error: Exception) -> str:
+    """What to do when nothing can be read or written under the home."""
+    if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        return "Make room there, or set FTPORTAL_HOME to a directory on a larger disk."
+    if isinstance(error, FileExistsError | NotADirectoryError):
+        return "A file is where a directory should be: set FTPORTAL_HOME to a directory of its own."
+    return "Give this user the right to write there, or set FTPORTAL_HOME to a directory of its own."
 
 
 def embedded_database_url(run_directory: Path, name: str = DATABASE_NAME) -> str:
@@ -261,8 +271,7 @@ def _stored_secret(home: Path, name: str, new: Callable[[], str]) -> str:
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise ConfigurationError(
-            f"The secret {path} cannot be read or made: {reason}."
-            " Give this user the right to write there, or set FTPORTAL_HOME to a directory of its own."
+            f"The secret {path} cannot be read or made: {reason}. {advice_for(error)}"
         ) from error
     if not value:
         raise ConfigurationError(

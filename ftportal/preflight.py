@@ -4,11 +4,11 @@ import errno
 import json
 import shutil
 import socket
+from importlib import import_module
 from pathlib import Path
 
 import psutil
 
-from ftportal.embedded.directories import prepare as prepare_directories
 from ftportal.environment import CHECKOUT, Environment
 
 MINIMUM_FREE_BYTES = 500 * 1024 * 1024
@@ -19,11 +19,22 @@ class PreflightError(Exception):
 
 
 def check(environment: Environment) -> None:
-    """Raises PreflightError (or ServiceError for a directory) with the first problem found."""
-    prepare_directories(environment)
-    check_free_space(environment.home)
+    """Raises PreflightError with the first problem found. The home exists already."""
     check_browser_packages(CHECKOUT)
     check_port(environment.host, environment.port)
+    if not environment.embedded_redis:
+        check_redis(environment.redis_url)
+
+
+def check_settings() -> None:
+    """Whether every variable makes sense, those that only Django's settings read included."""
+    # Imported here: it costs what importing Django costs, and what it reads may be what is wrong.
+    from django.core.exceptions import ImproperlyConfigured
+
+    try:
+        import_module("ftportal.settings")
+    except ImproperlyConfigured as error:
+        raise PreflightError(str(error)) from error
 
 
 def check_free_space(path: Path, *, minimum: int = MINIMUM_FREE_BYTES) -> None:
@@ -62,6 +73,19 @@ def check_port(host: str, port: int) -> None:
         ) from error
     except OSError as error:
         raise PreflightError(_port_problem(host, port, error)) from error
+
+
+def check_redis(url: str) -> None:
+    """The server that REDIS_URL names; its address is not repeated, since it may hold a password."""
+    import redis  # only where it is not our own
+
+    try:
+        with redis.Redis.from_url(url, socket_connect_timeout=5, socket_timeout=5) as client:
+            client.ping()
+    except (redis.RedisError, ValueError) as error:
+        raise PreflightError(
+            f"Redis cannot be reached: {str(error).rstrip('.')}. Check REDIS_URL and that Redis runs."
+        ) from error
 
 
 def _port_problem(host: str, port: int, error: OSError) -> str:

@@ -20,6 +20,15 @@ try:
     CSRF_TRUSTED_ORIGINS = env_list("FTPORTAL_TRUSTED_ORIGINS", default=[])
     BEHIND_TLS = env_bool("FTPORTAL_TLS", default=False)
     UPLOAD_LIMIT_MB = env_int("FTPORTAL_UPLOAD_LIMIT_MB", default=2048, minimum=1)
+    EXPANSION_LIMIT_MB = env_int("FTPORTAL_EXPANSION_LIMIT_MB", default=20_480, minimum=1)
+    LINE_LIMIT_KB = env_int("FTPORTAL_LINE_LIMIT_KB", default=1000, minimum=1)
+    FTPORTAL_ALLOW_PRIVATE_URLS = env_bool("FTPORTAL_ALLOW_PRIVATE_URLS", default=False)
+    FTPORTAL_API_REQUESTS_PER_MINUTE = env_int("FTPORTAL_API_REQUESTS_PER_MINUTE", default=3000, minimum=0)
+    FTPORTAL_FIND_NAMES = env_bool("FTPORTAL_FIND_NAMES", default=False)
+    FTPORTAL_HEARTBEAT_SECONDS = env_int("FTPORTAL_HEARTBEAT_SECONDS", default=5, minimum=1)
+    FTPORTAL_SILENT_SECONDS = env_int("FTPORTAL_SILENT_SECONDS", default=25, minimum=2)
+    FTPORTAL_INFERENCE_PATIENCE = env_int("FTPORTAL_INFERENCE_PATIENCE", default=60, minimum=0)
+    FTPORTAL_TRAINING_SILENCE_SECONDS = env_int("FTPORTAL_TRAINING_SILENCE_SECONDS", default=1800, minimum=5)
 except ConfigurationError as error:
     raise ImproperlyConfigured(str(error)) from error
 
@@ -33,24 +42,17 @@ FTPORTAL_INFERENCE_URL = ENVIRONMENT.inference_url
 FTPORTAL_INFERENCE_SOCKET = ENVIRONMENT.inference_socket
 FTPORTAL_INFERENCE_TOKEN = ENVIRONMENT.inference_token
 FTPORTAL_UPLOAD_LIMIT = UPLOAD_LIMIT_MB * 1024 * 1024
-FTPORTAL_EXPANSION_LIMIT = env_int("FTPORTAL_EXPANSION_LIMIT_MB", default=20_480, minimum=1) * 1024 * 1024
-FTPORTAL_LINE_LIMIT = env_int("FTPORTAL_LINE_LIMIT_KB", default=1000, minimum=1) * 1000
-FTPORTAL_ALLOW_PRIVATE_URLS = env_bool("FTPORTAL_ALLOW_PRIVATE_URLS", default=False)
+FTPORTAL_EXPANSION_LIMIT = EXPANSION_LIMIT_MB * 1024 * 1024
+FTPORTAL_LINE_LIMIT = LINE_LIMIT_KB * 1000
 FTPORTAL_IMPORT_DIRECTORY = os.environ.get("FTPORTAL_IMPORT_DIRECTORY", "")
-FTPORTAL_API_REQUESTS_PER_MINUTE = env_int("FTPORTAL_API_REQUESTS_PER_MINUTE", default=3000, minimum=0)
 # Commands that train in place of our own trainer. From the environment alone: what they name is run.
 FTPORTAL_LLAMA_FACTORY = os.environ.get("FTPORTAL_LLAMA_FACTORY", "")
 FTPORTAL_AXOLOTL = os.environ.get("FTPORTAL_AXOLOTL", "")
 FTPORTAL_CUSTOM_TRAINER = os.environ.get("FTPORTAL_CUSTOM_TRAINER", "")
-FTPORTAL_FIND_NAMES = env_bool("FTPORTAL_FIND_NAMES", default=False)
 if FTPORTAL_FIND_NAMES and find_spec("faker") is None:
     raise ImproperlyConfigured("FTPORTAL_FIND_NAMES needs lists of names: pip install 'ftportal[names]'")
 FTPORTAL_DEMO = BASE_DIR / "demo"
 FTPORTAL_BASE_MODEL = str(BASE_DIR / "demo" / "models" / "ftportal-tiny")
-FTPORTAL_HEARTBEAT_SECONDS = env_int("FTPORTAL_HEARTBEAT_SECONDS", default=5, minimum=1)
-FTPORTAL_SILENT_SECONDS = env_int("FTPORTAL_SILENT_SECONDS", default=25, minimum=2)
-FTPORTAL_INFERENCE_PATIENCE = env_int("FTPORTAL_INFERENCE_PATIENCE", default=60, minimum=0)
-FTPORTAL_TRAINING_SILENCE_SECONDS = env_int("FTPORTAL_TRAINING_SILENCE_SECONDS", default=1800, minimum=5)
 
 # --- Django -------------------------------------------------------------------------------------------------
 INSTALLED_APPS = [

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from ftportal import preflight
 from ftportal.embedded.claim import Child, Claim
 from ftportal.embedded.directories import prepare as prepare_directories
+from ftportal.embedded.errors import tail
 from ftportal.embedded.postgres import data_directory
 from ftportal.embedded.services import services_running
 from ftportal.environment import Environment
@@ -37,7 +38,9 @@ def demo(environment: Environment, *, exit_when_done: bool) -> int:
 def _run(environment: Environment, *, demo: Program | None) -> int:
     stop = StopRequest()
     try:
+        programs = _programs(environment, demo)
         prepare_directories(environment)
+        preflight.check_free_space(environment.home)  # without room not even the lock can be written
         with Claim.acquire(environment.home) as claim:
             preflight.check(environment)
             if environment.embedded_postgres and not (data_directory(environment) / "PG_VERSION").exists():
@@ -45,7 +48,9 @@ def _run(environment: Environment, *, demo: Program | None) -> int:
             with services_running(environment, claim) as services:
                 variables = child_variables(environment) | {"FTPORTAL_SUPERVISOR_PID": str(os.getpid())}
                 admin = prepare(environment, variables)
-                ending = _supervise(environment, claim, variables, stop, services, admin=admin, demo=demo)
+                ending = _supervise(
+                    environment, claim, variables, stop, services, admin=admin, programs=programs
+                )
                 stop.raises = False
     except StopRequestedError:
         return 0
@@ -54,9 +59,18 @@ def _run(environment: Environment, *, demo: Program | None) -> int:
     print(
         f"\nftportal: {ending.culprit} stopped unexpectedly (exit code {ending.code}); all else was stopped."
     )
-    if ending.last_lines:
-        print("Its last lines:\n  " + "\n  ".join(ending.last_lines))
+    # Programs speak through us; a service writes a log of its own.
+    last = ending.last_lines or tail(environment.home / "logs" / f"{ending.culprit}.log").splitlines()
+    if last:
+        print("Its last lines:\n  " + "\n  ".join(last))
     return 1
+
+
+def _programs(environment: Environment, demo: Program | None) -> list[Program]:
+    """Web first. Raises ConfigurationError for a variable of theirs that makes no sense."""
+    names = [name for name in NAMES if name != "inference" or environment.inference_socket is not None]
+    programs = [program(name, environment) for name in names]
+    return programs if demo is None else [*programs, demo]
 
 
 def _supervise(
@@ -67,16 +81,15 @@ def _supervise(
     services: list[Child],
     *,
     admin: FirstAdmin | None,
-    demo: Program | None,
+    programs: list[Program],
 ) -> Ending:
-    names = [name for name in NAMES if name != "inference" or environment.inference_socket is not None]
-    web, *others = [program(name, environment) for name in names]
-    if demo is not None:
-        others.append(demo)
-    supervisor = Supervisor(claim, variables, width=max(map(len, [*names, "ftportal"])))
+    web, *others = programs
+    supervisor = Supervisor(
+        claim, variables, width=max(map(len, [each.name for each in programs] + ["ftportal"]))
+    )
 
     def on_end(name: str, code: int) -> Ending | None:
-        if demo is not None and "--exit" in demo.command:
+        if "--exit" in programs[-1].command:
             return Ending(code=code)
         result = "done" if code == 0 else f"failed (exit code {code})"
         supervisor.say(f"{name} {result}; the dashboard stays at {url(environment)} until Ctrl-C")

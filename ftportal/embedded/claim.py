@@ -17,6 +17,7 @@ from typing import IO, Self
 import psutil
 
 from ftportal.embedded.errors import HomeBusyError, ServiceError
+from ftportal.environment import advice_for
 
 LOCK_NAME = "ftportal.lock"
 HANDOVER = 40.0  # seconds to wait for the guardian of a killed ftportal to finish
@@ -74,10 +75,7 @@ class Claim:
         try:
             lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
-            raise ServiceError(
-                f"{path} cannot be opened: {error.strerror}."
-                " Give this user the right to write there, or set FTPORTAL_HOME to a directory of its own."
-            ) from error
+            raise _unusable(path, error) from error
         deadline = time.monotonic() + HANDOVER
         while True:
             try:
@@ -90,8 +88,12 @@ class Claim:
                 time.sleep(0.1)  # the holder is dead: its guardian is still stopping what it left
             else:
                 break
-        os.truncate(lock, 0)
-        os.pwrite(lock, json.dumps(process_identity(os.getpid())).encode(), 0)
+        try:
+            os.truncate(lock, 0)
+            os.pwrite(lock, json.dumps(process_identity(os.getpid())).encode(), 0)
+        except OSError as error:
+            os.close(lock)
+            raise _unusable(path, error) from error
         return cls(home, lock)
 
     def start(
@@ -166,6 +168,10 @@ class Claim:
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.release()
+
+
+def _unusable(path: Path, error: OSError) -> ServiceError:
+    return ServiceError(f"{path} cannot be written: {error.strerror}. {advice_for(error)}")
 
 
 def lock_holder(home: Path) -> int | None:

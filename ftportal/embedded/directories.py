@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 
 from ftportal.embedded.errors import ServiceError
-from ftportal.environment import Environment
+from ftportal.environment import Environment, advice_for
 
 SERVICE_USER = "pgserver"  # the name that the Postgres package uses as well
 PRIVATE = ("cache", "jobs", "logs", "redis")
@@ -59,9 +59,12 @@ def make(path: Path, *, mode: int, parents: bool = False) -> None:
             path.chmod(stat.S_IMODE(path.stat().st_mode) | stat.S_IXOTH)
         writable = os.access(path, os.W_OK | os.X_OK)
     except OSError as error:
-        raise _unwritable(path, error.strerror or str(error)) from error
+        raise ServiceError(
+            f"{path} cannot be used: {error.strerror or error}. {advice_for(error)}"
+        ) from error
     if not writable:
-        raise _unwritable(path, "this user may not write to it")
+        denied = PermissionError("this user may not write to it")
+        raise ServiceError(f"{path} cannot be used: {denied}. {advice_for(denied)}")
 
 
 def give(path: Path, account: pwd.struct_passwd | None) -> None:
@@ -88,10 +91,3 @@ def let_read(path: Path) -> None:
         mode = stat.S_IMODE(each.lstat().st_mode)
         if not each.is_symlink():
             each.chmod(mode | stat.S_IROTH | (stat.S_IXOTH if mode & stat.S_IXUSR else 0))
-
-
-def _unwritable(path: Path, reason: str) -> ServiceError:
-    return ServiceError(
-        f"{path} cannot be used: {reason}."
-        " Give this user the right to write there, or set FTPORTAL_HOME to a directory of its own."
-    )

@@ -1,3 +1,4 @@
+import errno
 import stat
 from pathlib import Path
 
@@ -6,6 +7,7 @@ from cryptography.fernet import Fernet
 
 from ftportal.environment import (
     ConfigurationError,
+    advice_for,
     env_bool,
     env_int,
     env_list,
@@ -101,6 +103,12 @@ def test_an_emptied_secret_is_not_replaced_in_silence(tmp_path: Path):
     (tmp_path / "secrets" / "encryption_key").write_text("")
     with pytest.raises(ConfigurationError, match="restore it from a backup"):
         load({"FTPORTAL_HOME": str(tmp_path)})
+
+
+def test_a_full_disk_is_not_called_a_missing_right():
+    full = advice_for(OSError(errno.ENOSPC, "No space left on device"))
+    assert full == "Make room there, or set FTPORTAL_HOME to a directory on a larger disk."
+    assert "right to write" in advice_for(PermissionError(errno.EACCES, "Permission denied"))
 
 
 def test_a_long_home_gets_a_short_directory_for_sockets():

@@ -167,6 +167,8 @@ def test_without_redis_all_ends_and_it_is_named(again: Up):
     redis.send_signal(signal.SIGKILL)
     assert again.process.wait(60) == 1
     assert "redis stopped unexpectedly (exit code -9)" in again.printed()
+    said = again.printed().split("Its last lines:", 1)[1]
+    assert "Ready to accept connections" in said, "the end of Redis's own log"
     assert processes_of(again.home) == []
 
 
@@ -216,6 +218,47 @@ def test_missing_browser_packages_are_named(tmp_path: Path):
     (tmp_path / "node_modules" / "uplot" / "package.json").write_text("{}")
     with pytest.raises(PreflightError, match=r"The browser packages htmx\.org are not in .* run make setup"):
         check_browser_packages(tmp_path)
+
+
+def test_a_file_in_place_of_the_home_is_named(tmp_path: Path):
+    (tmp_path / "home").write_text("")
+    result = run(ftportal("up"), variables(tmp_path / "home"))
+    assert result.returncode == 2
+    assert "A file is where a directory should be: set FTPORTAL_HOME" in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "what_to_do"),
+    [
+        ("FTPORTAL_DEBUG", "maybe", "set it to 1 or 0"),
+        ("FTPORTAL_EXPANSION_LIMIT_MB", "much", "set it to a whole number"),
+        ("FTPORTAL_WORKER_PROCESSES", "0", "set it to a whole number from 1"),
+    ],
+)
+def test_a_variable_that_makes_no_sense_is_one_sentence_before_anything_starts(
+    home: Path, name: str, value: str, what_to_do: str
+):
+    result = run(ftportal("up"), variables(home, **{name: value}))
+    assert result.returncode == 2
+    assert result.stderr.startswith(f"ftportal: {name} is ")
+    assert what_to_do in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+    assert not (home / "postgres").exists()
+
+
+def test_an_unreachable_redis_is_named(home: Path):
+    given = {
+        "REDIS_URL": f"redis://:hunter2@127.0.0.1:{free_port()}/0",
+        "FTPORTAL_PORT": str(free_port()),
+    }
+    result = run(ftportal("up"), variables(home, **given))
+    assert result.returncode == 2
+    assert "Redis cannot be reached" in result.stderr
+    assert "Check REDIS_URL and that Redis runs" in result.stderr
+    assert "hunter2" not in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+    assert processes_of(home) == []
 
 
 def test_an_unreachable_database_is_named(home: Path):
