@@ -3,6 +3,7 @@
 import secrets
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
@@ -51,6 +52,22 @@ def workspace_create(*, name: str, by: User) -> Workspace:
     Membership.objects.create(workspace=workspace, user=by, role=Role.OWNER)
     record(workspace=workspace, actor=by, action="workspace.created", target=workspace)
     return workspace
+
+
+@transaction.atomic
+def workspace_rename(*, workspace: Workspace, name: str, by: User) -> None:
+    """Another name; the address stays, so that links go on working."""
+    before = Workspace.objects.select_for_update().get(pk=workspace.pk).name
+    workspace.name = name.strip()
+    workspace.save(update_fields=["name", "updated_at"])
+    record(
+        workspace=workspace,
+        actor=by,
+        action="workspace.renamed",
+        target=workspace,
+        before={"name": before},
+        after={"name": workspace.name},
+    )
 
 
 def _free_slug(name: str) -> str:
@@ -254,6 +271,19 @@ def user_update_name(*, user: User, name: str) -> None:
     )
 
 
-def user_password_changed(*, user: User) -> None:
+def user_password_changed(*, user: User, by: User) -> None:
     """Only the record: Django's form changed the password in the surrounding transaction."""
-    record(workspace=None, actor=user, action="user.password_changed", target=user)
+    record(workspace=None, actor=by, action="user.password_changed", target=user)
+
+
+def user_saved_in_review(*, user: User, by: User, before: dict[str, Any] | None) -> None:
+    """Only the record, as above. `before`: what the changed fields held; None for a new account."""
+    fields = before if before is not None else ("email", "name", "is_active", "is_staff", "is_superuser")
+    record(
+        workspace=None,
+        actor=by,
+        action="user.created" if before is None else "user.changed",
+        target=user,
+        before=before,
+        after={name: getattr(user, name) for name in fields},
+    )

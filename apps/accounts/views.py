@@ -77,7 +77,7 @@ def account(request: UserRequest) -> HttpResponse:
         password_form = PasswordChangeForm(request.user, request.POST)
         if password_form.is_valid():
             with transaction.atomic():
-                user_password_changed(user=password_form.save())
+                user_password_changed(user=password_form.save(), by=request.user)
             update_session_auth_hash(request, request.user)
             messages.success(request, "Your password is changed. Other sessions of yours are signed out.")
             return redirect("accounts:account")

@@ -14,6 +14,13 @@ class ReadOnlyAdmin(admin.ModelAdmin):
     show_full_result_count = False
     list_per_page = 50
 
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        return request.user.is_staff
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """All staff: there is nothing to grant, since there is nothing to change."""
+        return request.user.is_staff
+
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
 

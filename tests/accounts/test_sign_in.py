@@ -45,6 +45,15 @@ def test_guessing_is_throttled_for_that_person_and_address_only(people, settings
     assert sign_in(guesser, "lea@example.org", PASSWORD).status_code == 302
 
 
+def test_other_capitals_are_no_other_person_to_guess_at(people, settings):
+    guesser = Client(REMOTE_ADDR="203.0.113.7")
+    for number in range(settings.AXES_FAILURE_LIMIT):
+        address = "ann@example.org"
+        sign_in(guesser, address[:number].upper() + address[number:], "guess")
+
+    assert sign_in(guesser, "Ann@Example.org", PASSWORD).status_code == 429
+
+
 def test_the_next_page_must_be_on_this_site(people):
     response = Client().post(
         f"{SIGN_IN}?next=https://evil.example/", {"username": "ann@example.org", "password": PASSWORD}
