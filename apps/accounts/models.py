@@ -7,6 +7,7 @@ from django.contrib.auth.models import AbstractUser
 from django.db import models
 from django.db.models.functions import Lower
 from django.urls import reverse
+from django.utils import timezone
 
 from apps.accounts.permissions import Permission, Role, role_allows
 from apps.core.models import TimeStampedModel
@@ -106,6 +107,10 @@ class Invitation(TimeStampedModel):
 
     def __str__(self) -> str:
         return f"{self.email or 'anyone with the link'} as {self.role}"
+
+    @property
+    def has_expired(self) -> bool:
+        return self.expires_at < timezone.now()
 
 
 class ApiKey(TimeStampedModel):

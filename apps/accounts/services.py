@@ -150,7 +150,7 @@ def invitation_problem(invitation: Invitation) -> str:
         return "This invitation was used already." + ask
     if invitation.revoked_at:
         return "This invitation was withdrawn." + ask
-    if invitation.expires_at < timezone.now():
+    if invitation.has_expired:
         return f"This invitation was good for {INVITATION_DAYS} days and has expired." + ask
     return ""
 

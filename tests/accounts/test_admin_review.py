@@ -15,13 +15,15 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def root(people, client_of) -> Client:
-    return client_of(User.objects.create_superuser("root@example.org", PASSWORD))
+    client: Client = client_of(User.objects.create_superuser("root@example.org", PASSWORD))
+    return client
 
 
 @pytest.fixture
 def reviewer(people, client_of) -> Client:
     """Staff without further rights: somebody who reviews."""
-    return client_of(User.objects.create_user("audit@example.org", PASSWORD, is_staff=True))
+    client: Client = client_of(User.objects.create_user("audit@example.org", PASSWORD, is_staff=True))
+    return client
 
 
 def test_an_account_made_here_can_sign_in_however_its_address_was_typed(root: Client):

@@ -85,6 +85,22 @@ def test_every_variable_that_is_read_is_documented():
     assert read_names - internal - documented == set()
 
 
+def test_every_page_of_the_documentation_can_be_reached_and_leads_somewhere():
+    seen: set[Path] = set()
+    waiting = [ROOT / "README.md"]
+    while waiting:
+        page = waiting.pop()
+        seen.add(page)
+        for target in re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):
+            if "://" in target:
+                continue
+            linked = (page.parent / target).resolve()
+            assert linked.exists(), f"{page.relative_to(ROOT)} names {target}"
+            if linked.suffix == ".md" and linked not in seen:
+                waiting.append(linked)
+    assert set((ROOT / "docs").rglob("*.md")) <= seen
+
+
 def test_scripts_are_valid_shell():
     scripts = [*(ROOT / "tools").glob("*.sh"), ROOT / ".ci" / "run"]
     assert len(scripts) >= 5

@@ -12,6 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from ftportal.commands.run import with_trainers
 from ftportal.embedded.claim import SERVICE_STAGE, Claim, process_identity
 from ftportal.programs import Program
 from ftportal.supervisor import Ending, StopRequest, Supervisor
@@ -192,3 +193,24 @@ def test_trainers_are_found_by_file_and_stopped_with_their_group(claim: Claim, t
         claim.finish(child)
         assert child.process.stdout is not None
         child.process.stdout.close()
+
+
+@pytest.mark.usefixtures("stop")  # puts the handlers of signals back
+def test_a_worker_on_a_host_of_its_own_stops_with_its_trainers(claim: Claim, tmp_path: Path):
+    trainer = claim.start([sys.executable, "-c", FOREVER], name="trainer", stage=1)
+    directory = tmp_path / "jobs" / "a"
+    directory.mkdir(parents=True)
+    (directory / "process.json").write_text(json.dumps(process_identity(trainer.pid)))
+    waiting = tmp_path / "waiting"
+    worker = python(
+        "training",
+        f"import signal; signal.signal(15, signal.SIG_IGN); open({str(waiting)!r}, 'w').close()\n"
+        "while 1: signal.pause()",
+        grace=0.2,
+    )
+    when(waiting.exists, signal.SIGTERM)
+    assert with_trainers(worker, os.environ, tmp_path / "jobs") == 0
+    assert not psutil.pid_exists(trainer.pid)
+    assert trainer.process.stdout is not None
+    trainer.process.stdout.close()
+    claim.finish(trainer)
