@@ -29,6 +29,11 @@ try:
     FTPORTAL_SILENT_SECONDS = env_int("FTPORTAL_SILENT_SECONDS", default=25, minimum=2)
     FTPORTAL_INFERENCE_PATIENCE = env_int("FTPORTAL_INFERENCE_PATIENCE", default=60, minimum=0)
     FTPORTAL_TRAINING_SILENCE_SECONDS = env_int("FTPORTAL_TRAINING_SILENCE_SECONDS", default=1800, minimum=5)
+    for origin in CSRF_TRUSTED_ORIGINS:
+        if "://" not in origin:
+            raise ConfigurationError(
+                f"FTPORTAL_TRUSTED_ORIGINS is {origin!r}: write each origin with its scheme, as https://{origin}."
+            )
 except ConfigurationError as error:
     raise ImproperlyConfigured(str(error)) from error
 

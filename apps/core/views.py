@@ -5,6 +5,7 @@ import sys
 from django.core.exceptions import DisallowedHost
 from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http.request import split_domain_port
 from django.shortcuts import render
 from django.template.loader import render_to_string
 
@@ -18,7 +19,8 @@ def health(request: HttpRequest) -> JsonResponse:
 
 def bad_request(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
     strange = isinstance(exception, DisallowedHost)
-    host = request.META.get("HTTP_HOST", "") if strange else ""
+    # Without its port: so it is listed in FTPORTAL_ALLOWED_HOSTS.
+    host = split_domain_port(request.META.get("HTTP_HOST", ""))[0] if strange else ""
     return render(request, "errors/400.html", {"strange_host": host}, status=400)
 
 

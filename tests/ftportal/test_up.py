@@ -233,6 +233,7 @@ def test_a_file_in_place_of_the_home_is_named(tmp_path: Path):
     [
         ("FTPORTAL_DEBUG", "maybe", "set it to 1 or 0"),
         ("FTPORTAL_EXPANSION_LIMIT_MB", "much", "set it to a whole number"),
+        ("FTPORTAL_TRUSTED_ORIGINS", "tune.example.org", "https://tune.example.org"),
         ("FTPORTAL_WORKER_PROCESSES", "0", "set it to a whole number from 1"),
     ],
 )
