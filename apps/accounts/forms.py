@@ -1,5 +1,7 @@
+from typing import Any
+
 from django import forms
-from django.contrib.auth.forms import AuthenticationForm
+from django.contrib.auth.forms import AuthenticationForm, PasswordChangeForm
 
 from apps.accounts.permissions import ROLE_DESCRIPTIONS, Role
 
@@ -28,6 +30,14 @@ class RegisterForm(forms.Form):
         widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
         help_text="At least 10 characters, not a common one.",
     )
+
+
+class OwnPasswordForm(PasswordChangeForm):
+    """Stands below other fields, so it does not draw the focus."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["old_password"].widget.attrs.pop("autofocus", None)
 
 
 class NameForm(forms.Form):

@@ -3,14 +3,13 @@
 from django.contrib import messages
 from django.contrib.auth import login, update_session_auth_hash
 from django.contrib.auth.decorators import login_not_required
-from django.contrib.auth.forms import PasswordChangeForm
 from django.contrib.auth.views import LoginView, LogoutView
 from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 
 from apps.accounts.access import UserRequest, user_view
-from apps.accounts.forms import NameForm, RegisterForm, SignInForm, WorkspaceForm
+from apps.accounts.forms import NameForm, OwnPasswordForm, RegisterForm, SignInForm, WorkspaceForm
 from apps.accounts.models import Invitation, User
 from apps.accounts.selectors import workspaces_of
 from apps.accounts.services import (
@@ -72,9 +71,9 @@ def join(request: HttpRequest, token: str) -> HttpResponse:
 def account(request: UserRequest) -> HttpResponse:
     """One's own name and password."""
     name_form = NameForm(initial={"name": request.user.name})
-    password_form = PasswordChangeForm(request.user)
+    password_form = OwnPasswordForm(request.user)
     if request.method == "POST" and "new_password1" in request.POST:
-        password_form = PasswordChangeForm(request.user, request.POST)
+        password_form = OwnPasswordForm(request.user, request.POST)
         if password_form.is_valid():
             with transaction.atomic():
                 user_password_changed(user=password_form.save(), by=request.user)

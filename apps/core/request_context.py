@@ -1,5 +1,7 @@
 """Where the current change comes from: request id, address, person. Set by middleware, read by the audit record."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 
@@ -23,6 +25,16 @@ def current_request() -> RequestContext:
 def set_current_request(context: RequestContext) -> object:
     """Returns the token for `reset_current_request`."""
     return _current.set(context)
+
+
+@contextmanager
+def acting_from(source: str) -> Iterator[None]:
+    """What is recorded inside the block came from there: `worker` or `command`."""
+    token = _current.set(RequestContext(source=source))
+    try:
+        yield
+    finally:
+        _current.reset(token)
 
 
 def reset_current_request(token: object) -> None:

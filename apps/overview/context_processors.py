@@ -21,12 +21,16 @@ def shell(request: HttpRequest) -> dict[str, Any]:
         "sign_out_url": reverse("accounts:sign_out"),
     }
     workspace, project = getattr(request, "workspace", None), getattr(request, "project", None)
-    if workspace is None:
-        return context
     context["workspaces"] = [
         {"name": each.name, "url": each.get_absolute_url(), "current": each == workspace}
         for each in workspaces_of(request.user)  # type: ignore[arg-type]
     ]
+    if workspace is None:  # the way back to the work
+        context["workspace_pages"] = [
+            {"label": each["name"], "url": each["url"], "icon": "layout-grid", "current": False}
+            for each in context["workspaces"]
+        ]
+        return context
     listed = list(projects_of(workspace))
     for each in listed:
         each.workspace = workspace

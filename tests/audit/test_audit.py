@@ -4,6 +4,7 @@ import csv
 import io
 
 import pytest
+from django.core.management import call_command
 from django.db import DatabaseError, transaction
 from django.urls import reverse
 
@@ -81,3 +82,10 @@ def test_a_cell_that_looks_like_a_formula_is_disarmed(workspace, people, project
 
     [row] = list(csv.DictReader(io.StringIO(b"".join(response).decode())))
     assert row["target"] == "'=cmd|' /C calc'!A0"
+
+
+def test_the_record_tells_a_command_from_a_page(workspace, people, capsys):
+    call_command("apikey_create", "nightly import", workspace=workspace.slug)
+
+    assert AuditEvent.objects.get(action="api_key.created").source == "command"
+    assert capsys.readouterr().out.startswith("ftp-")

@@ -5,6 +5,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from apps.accounts.models import User, Workspace
 from apps.accounts.permissions import Role
 from apps.accounts.services import api_key_create
+from apps.core.request_context import acting_from
 
 
 class Command(BaseCommand):
@@ -31,5 +32,6 @@ class Command(BaseCommand):
         )
         if users.count() != 1:
             raise CommandError("Name the member with --email.")
-        _, text = api_key_create(workspace=workspace, user=users.get(), name=options["name"])
+        with acting_from("command"):
+            _, text = api_key_create(workspace=workspace, user=users.get(), name=options["name"])
         self.stdout.write(text)
