@@ -66,7 +66,9 @@ STAGES = [
         group="tests",
         command=[*PYTHON, "manage.py", "collectstatic", "--noinput", "--verbosity=0"],
     ),
-    Stage(name="fast", group="tests", command=[*PYTEST, *PARALLEL, "-q", "-m", "not integration and not e2e"]),
+    Stage(
+        name="fast", group="tests", command=[*PYTEST, *PARALLEL, "-q", "-m", "not integration and not e2e"]
+    ),
     Stage(name="integration", group="tests", command=[*PYTEST, "-q", "-m", "integration"]),
     Stage(name="e2e", group="tests", command=[*PYTEST, "-q", "-m", "e2e"]),
 ]
