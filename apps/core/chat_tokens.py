@@ -5,6 +5,9 @@ transformers' `apply_chat_template` does: the template sees the same names, and 
 beyond those it writes. The trainer builds its loss mask from the same code, so what is counted before a run
 is what the run trains on.
 
+A template that knows no tools writes none, and says nothing: transformers calls that "no effect". `unseen` finds it
+out by rendering.
+
 Where an answer stands in the rendered text is known from the template's `{% generation %}` markers. A
 template without them is rendered message by message: an answer is what its message adds to the rendered
 prompt before it.
@@ -19,7 +22,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from jinja2 import TemplateError, nodes
+from jinja2 import Template, TemplateError, nodes
 from jinja2.ext import Extension
 from jinja2.parser import Parser
 from jinja2.runtime import Macro
@@ -29,7 +32,9 @@ from tokenizers import Encoding, Tokenizer
 from apps.core.errors import PortalError
 
 Messages = Sequence[Mapping[str, Any]]
+Tools = Sequence[Mapping[str, Any]]
 Span = tuple[int, int]
+TOOLS, CALLS = "tools", "calls"
 
 # Unicode noncharacters: text never holds them, so they can mark positions while a template runs.
 OPEN, CLOSE = "\ufdd0", "\ufdd1"
@@ -49,6 +54,27 @@ class AnswersUnknownError(ChatTokensError):
     """The template doesn't let the assistant's answers be told apart from the rest."""
 
     code = "answers_unknown"
+
+
+@dataclass(frozen=True)
+class Chat:
+    """A conversation, and the tools that its answers may call, as JSON schemas."""
+
+    messages: Messages
+    tools: Tools = ()
+
+    @classmethod
+    def of(cls, payload: Mapping[str, Any]) -> "Chat":
+        """That of a row as it is stored."""
+        tools = payload.get("tools")
+        return cls(payload.get("messages") or [], tools if isinstance(tools, list) else ())
+
+    def without(self, what: str) -> "Chat":
+        """The same without its list of tools, or without its calls."""
+        if what == TOOLS:
+            return Chat(self.messages)
+        bare = [{key: value for key, value in row.items() if key != "tool_calls"} for row in self.messages]
+        return Chat(bare, self.tools)
 
 
 @dataclass(frozen=True)
@@ -76,16 +102,19 @@ class EncodedChat:
 class ChatTokenizer:
     """One model's tokenizer and chat template. Thread-safe."""
 
-    def __init__(self, tokenizer: Tokenizer, template: str, special_tokens: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        tokenizer: Tokenizer,
+        template: str,
+        special_tokens: Mapping[str, str],
+        *,
+        tool_template: str | None = None,
+    ) -> None:
+        """`tool_template` is the template for conversations with tools, of a model that has two."""
         self._tokenizer = tokenizer
         self._special_tokens = dict(special_tokens)
-        self._has_markers = GENERATION.search(template) is not None
-        try:
-            self._template = _environment().from_string(template)
-        except TemplateError as error:
-            raise ChatTokensError(
-                f"The model's chat template can't be read: {error}.", code="bad_template"
-            ) from error
+        self._plain = _Template.read(template)
+        self._with_tools = self._plain if tool_template is None else _Template.read(tool_template)
         added = [token.content for token in tokenizer.get_added_tokens_decoder().values()]
         self._added_tokens = tuple(content for content in added if content.strip())
 
@@ -103,13 +132,29 @@ class ChatTokenizer:
         tokenizer.no_padding()
         config_path = directory / "tokenizer_config.json"
         config: dict[str, Any] = json.loads(config_path.read_text("utf-8")) if config_path.is_file() else {}
-        return cls(tokenizer, _read_template(directory, config), _read_special_tokens(config))
+        template, tool_template = _read_templates(directory, config)
+        return cls(tokenizer, template, _read_special_tokens(config), tool_template=tool_template)
 
-    def render(self, messages: Messages, *, add_generation_prompt: bool = False) -> str:
+    def render(self, chat: Chat, *, add_generation_prompt: bool = False) -> str:
         """The chat as the text that the model reads."""
-        return MARKS.sub("", self._render(messages, add_generation_prompt=add_generation_prompt))
+        return MARKS.sub("", self._render(chat, add_generation_prompt=add_generation_prompt))
 
-    def encode(self, chats: Iterable[Messages]) -> Iterator[EncodedChat]:
+    def unseen(self, chat: Chat) -> frozenset[str]:
+        """Which of a chat's `TOOLS` and `CALLS` the template doesn't write, so that the model never reads them."""
+        calls = any(row.get("tool_calls") for row in chat.messages)
+        held = [*([TOOLS] if chat.tools else []), *([CALLS] if calls else [])]
+        if not held:
+            return frozenset()
+        whole = self.render(chat)
+        return frozenset(what for what in held if self._reads_the_same(whole, chat.without(what)))
+
+    def _reads_the_same(self, text: str, chat: Chat) -> bool:
+        try:
+            return self.render(chat) == text
+        except ChatTokensError:  # a message without its calls may be empty, which some templates refuse
+            return False
+
+    def encode(self, chats: Iterable[Chat]) -> Iterator[EncodedChat]:
         """Tokenise chats in order; AnswersUnknownError if the answers can't be located."""
         iterator = iter(chats)
         while batch := list(islice(iterator, BATCH)):
@@ -118,7 +163,7 @@ class ChatTokenizer:
             for encoding, (_, spans) in zip(encodings, rendered, strict=True):
                 yield EncodedChat(encoding.ids, tuple(_token_range(encoding, span) for span in spans))
 
-    def count(self, chats: Iterable[Messages]) -> Iterator[ChatLength]:
+    def count(self, chats: Iterable[Chat]) -> Iterator[ChatLength]:
         """Token counts of chats in order; `answers` is None where the answers can't be located."""
         iterator = iter(chats)
         while batch := list(islice(iterator, BATCH)):
@@ -131,16 +176,18 @@ class ChatTokenizer:
                 for encoding in self._tokenizer.encode_batch_fast(texts, add_special_tokens=False):
                     yield ChatLength(total=len(encoding), answers=None)
 
-    def _render(self, messages: Messages, *, add_generation_prompt: bool = False) -> str:
-        # A key without a value is left out, as many templates would write the word None.
-        cleaned = [{key: value for key, value in row.items() if value is not None} for row in messages]
+    def _template_of(self, chat: Chat) -> "_Template":
+        return self._with_tools if chat.tools else self._plain
+
+    def _render(self, chat: Chat, *, add_generation_prompt: bool = False) -> str:
+        cleaned = template_messages(chat.messages)
         for row in cleaned:
             if isinstance(row.get("content"), str) and MARKS.search(row["content"]):
                 raise ChatTokensError("A message holds the noncharacter U+FDD0 or U+FDD1.", code="bad_text")
         try:
-            return self._template.render(
+            return self._template_of(chat).compiled.render(
                 messages=cleaned,
-                tools=None,
+                tools=list(chat.tools) or None,
                 documents=None,
                 add_generation_prompt=add_generation_prompt,
                 **self._special_tokens,
@@ -150,12 +197,12 @@ class ChatTokenizer:
                 f"The model's chat template refuses this conversation: {error}.", code="template_refused"
             ) from error
 
-    def _locate(self, messages: Messages) -> tuple[str, list[Span]]:
+    def _locate(self, chat: Chat) -> tuple[str, list[Span]]:
         """The rendered text and the character ranges of the answers."""
-        if not self._has_markers:
-            return self._locate_by_prefix(messages)
+        if not self._template_of(chat).has_markers:
+            return self._locate_by_prefix(chat)
         text, spans, start, length = [], [], 0, 0
-        marked = self._render(messages)
+        marked = self._render(chat)
         for part in re.split(f"([{OPEN}{CLOSE}])", marked):
             if part == OPEN:
                 start = length
@@ -166,17 +213,18 @@ class ChatTokenizer:
                 length += len(part)
         whole = "".join(text)
         return whole, [
-            self._with_stop_token(whole, span) for span in _learned(messages, spans) if span[1] > span[0]
+            self._with_stop_token(whole, span) for span in _learned(chat.messages, spans) if span[1] > span[0]
         ]
 
-    def _locate_by_prefix(self, messages: Messages) -> tuple[str, list[Span]]:
-        whole = self._render(messages)
+    def _locate_by_prefix(self, chat: Chat) -> tuple[str, list[Span]]:
+        messages, whole = chat.messages, self._render(chat)
         spans: list[Span] = []
         for index, row in enumerate(messages):
             if row["role"] != "assistant":
                 continue
-            before = self._render(messages[:index], add_generation_prompt=True) if index else ""
-            after = self._render(messages[: index + 1])
+            asked = Chat(messages[:index], chat.tools)
+            before = self._render(asked, add_generation_prompt=True) if index else ""
+            after = self._render(Chat(messages[: index + 1], chat.tools))
             content = row.get("content") or ""
             if not (
                 after.startswith(before)
@@ -202,6 +250,30 @@ class ChatTokenizer:
             return span
         following = [token for token in self._added_tokens if text.startswith(token, end)]
         return (start, end + max(map(len, following))) if following else span
+
+
+def template_messages(messages: Messages) -> list[dict[str, Any]]:
+    """Messages as chat templates take them.
+
+    A key without a value is left out, as many templates would write the word None. The arguments of a call are an
+    object: templates write them as JSON themselves, so OpenAI's text of JSON would come out as a text in quotes.
+    """
+    cleaned = [{key: value for key, value in row.items() if value is not None} for row in messages]
+    for row in cleaned:
+        if isinstance(row.get("tool_calls"), list):
+            row["tool_calls"] = [_template_call(call) for call in row["tool_calls"]]
+    return cleaned
+
+
+def _template_call(call: Any) -> Any:
+    function = call.get("function") if isinstance(call, Mapping) else None
+    if not isinstance(function, Mapping) or not isinstance(function.get("arguments"), str):
+        return call
+    try:
+        arguments = json.loads(function["arguments"] or "{}")
+    except ValueError:
+        return call
+    return {**call, "function": {**function, "arguments": arguments}} if isinstance(arguments, dict) else call
 
 
 def _learned(messages: Messages, spans: list[Span]) -> list[Span]:
@@ -245,6 +317,21 @@ class _GenerationTag(Extension):
         return f"{OPEN}{caller()}{CLOSE}"
 
 
+@dataclass(frozen=True)
+class _Template:
+    compiled: Template
+    has_markers: bool
+
+    @classmethod
+    def read(cls, text: str) -> "_Template":
+        try:
+            return cls(_environment().from_string(text), GENERATION.search(text) is not None)
+        except TemplateError as error:
+            raise ChatTokensError(
+                f"The model's chat template can't be read: {error}.", code="bad_template"
+            ) from error
+
+
 def _environment() -> ImmutableSandboxedEnvironment:
     """The names and settings that chat templates are written for. Templates are strangers' code: sandboxed."""
     environment = ImmutableSandboxedEnvironment(
@@ -268,20 +355,29 @@ def _strftime_now(pattern: str) -> str:
     return datetime.datetime.now().strftime(pattern)
 
 
-def _read_template(directory: Path, config: Mapping[str, Any]) -> str:
-    path = directory / "chat_template.jinja"
-    if path.is_file():
-        return path.read_text("utf-8")
-    template = config.get("chat_template")
-    if isinstance(template, list):
-        template = {item["name"]: item["template"] for item in template}.get("default")
+def _read_templates(directory: Path, config: Mapping[str, Any]) -> tuple[str, str | None]:
+    """The chat template, and the one for conversations with tools where the model has two."""
+    named = _named_templates(directory, config)
+    template = named.get("default")
     if not isinstance(template, str):
         raise ChatTokensError(
             f"The model directory {directory} has no chat template. Choose an instruction-tuned model, or add "
             "chat_template.jinja to the directory.",
             code="no_chat_template",
         )
-    return template
+    return template, named.get("tool_use")
+
+
+def _named_templates(directory: Path, config: Mapping[str, Any]) -> dict[str, Any]:
+    """From files where the directory has them, else from the tokenizer's configuration, as transformers reads them."""
+    path = directory / "chat_template.jinja"
+    if path.is_file():
+        files = {"default": path, "tool_use": directory / "additional_chat_templates" / "tool_use.jinja"}
+        return {name: file.read_text("utf-8") for name, file in files.items() if file.is_file()}
+    template = config.get("chat_template")
+    if isinstance(template, list):
+        return {item["name"]: item["template"] for item in template}
+    return {"default": template}
 
 
 def _read_special_tokens(config: Mapping[str, Any]) -> dict[str, str]:

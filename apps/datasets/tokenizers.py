@@ -8,6 +8,8 @@ from apps.core.bundled_model import model_location
 from apps.core.canonical import sha256_hex
 from apps.core.chat_tokens import ChatTokenizer, ChatTokensError
 
+_COUNTED = 2
+"""Raised when the same tokenizer counts otherwise than before: with the tools that a row lists."""
 _CONTEXT_KEYS = ("max_position_embeddings", "n_positions", "max_sequence_length", "seq_length")
 
 
@@ -39,7 +41,7 @@ def tokenizer_key(base_model: str) -> str:
         modified_at = (Path(model_location(base_model)) / "tokenizer.json").stat().st_mtime_ns
     except OSError:
         return ""
-    return sha256_hex(f"{base_model}@{modified_at}".encode())[:32]
+    return sha256_hex(f"{base_model}@{modified_at}#{_COUNTED}".encode())[:32]
 
 
 def context_length_of(base_model: str) -> int | None:

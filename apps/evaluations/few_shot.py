@@ -48,6 +48,7 @@ def is_example(messages: Sequence[Mapping[str, Any]]) -> bool:
         len(messages) >= 2
         and messages[-1].get("role") == "assistant"
         and all(isinstance(message.get("content"), str) for message in messages)
+        and not any(message.get("tool_calls") for message in messages)
     )
 
 

@@ -9,6 +9,7 @@ from apps.core.errors import PortalError
 
 PROBLEMS_SHOWN = 10
 LONGEST_LINE = 1_000_000
+_OF_CALLS = ("tool_calls", "tool_call_id", "name")
 ROLES = frozenset({"system", "developer", "user", "assistant", "tool"})
 
 
@@ -26,8 +27,9 @@ class ItemsFileError(PortalError):
 class ItemDraft:
     """One item before it is frozen."""
 
-    messages: list[dict[str, str]]
+    messages: list[dict[str, Any]]
     expected: str
+    tools: list[dict[str, Any]] = field(default_factory=list)
     group: str = ""
     skill: str = ""
     example_id: int | None = None
@@ -65,10 +67,12 @@ def read_items(lines: Iterable[bytes]) -> list[ItemDraft]:
     return reading.items
 
 
-def split_answer(messages: list[dict[str, Any]]) -> tuple[list[dict[str, str]], str]:
+def split_answer(messages: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], str]:
     """What is asked and what is expected: the last message, which must be the assistant's."""
     if len(messages) < 2 or messages[-1].get("role") != "assistant":
         raise ValueError("the last message is not an assistant's answer.")
+    if messages[-1].get("tool_calls"):
+        raise ValueError("the expected answer is a call of a tool, and only texts are compared.")
     return [_message(message) for message in messages[:-1]], _content(messages[-1])
 
 
@@ -98,14 +102,27 @@ def _item(line: bytes) -> ItemDraft:
         asked, expected = split_answer(messages)
     if not any(message["role"] == "user" for message in asked):
         raise ValueError("no message of a user.")
-    return ItemDraft(messages=asked, expected=expected, skill=skill[:60], group=group[:200])
+    return ItemDraft(
+        messages=asked, expected=expected, tools=tools_of(row), skill=skill[:60], group=group[:200]
+    )
 
 
-def _message(message: dict[str, Any]) -> dict[str, str]:
+def tools_of(row: dict[str, Any]) -> list[dict[str, Any]]:
+    """What the answer of a row may call."""
+    tools = row.get("tools") or []
+    if not isinstance(tools, list) or not all(isinstance(tool, dict) for tool in tools):
+        raise ValueError("“tools” is not a list of tools.")
+    return tools
+
+
+def _message(message: dict[str, Any]) -> dict[str, Any]:
     role = message.get("role")
     if not isinstance(role, str) or role not in ROLES:
         raise ValueError(f"“{role}” is not a role.")
-    return {"role": role, "content": _content(message)}
+    calls = {name: message[name] for name in _OF_CALLS if message.get(name)}
+    if "tool_calls" in calls and message.get("content") is None:
+        return {"role": role, "content": "", **calls}
+    return {"role": role, "content": _content(message), **calls}
 
 
 def _content(message: dict[str, Any]) -> str:

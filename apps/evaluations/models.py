@@ -51,6 +51,7 @@ class SuiteItem(models.Model):
     suite = models.ForeignKey(Suite, models.CASCADE, related_name="items")
     position = models.IntegerField()
     messages = models.JSONField(help_text="What is asked: everything before the expected answer.")
+    tools = models.JSONField(default=list, help_text="What the answer may call, as JSON schemas.")
     expected = models.TextField()
     group = models.CharField(max_length=200, blank=True, help_text="Items of one group are not independent.")
     skill = models.CharField(max_length=60, blank=True)

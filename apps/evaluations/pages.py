@@ -127,10 +127,36 @@ def _row(
     is_computed: bool = False,
     cost: str = "",
 ) -> ContenderRow:
-    known = metrics or {}
+    cells = _Cells(metrics or {}, best, is_computed)
+    return ContenderRow(
+        label=label,
+        note=note,
+        url_key=url_key,
+        is_candidate=is_candidate,
+        is_computed=is_computed,
+        unscored=cells.known.get("unscored", 0),
+        exact=cells.share("exact"),
+        accuracy=cells.accuracy(),
+        macro_f1=cells.macro_f1(),
+        format=cells.share("format"),
+        p50=cells.latency("p50"),
+        p95=cells.latency("p95"),
+        tokens_per_call=cells.tokens_per_call(),
+        compute_per_thousand=cells.compute_per_thousand(),
+        cost_per_thousand=cost,
+    )
 
-    def share(name: str) -> Figure:
-        found = known.get(name)
+
+@dataclass(frozen=True)
+class _Cells:
+    """The cells of one row. What was computed without a model took no time and no tokens."""
+
+    known: Mapping[str, Any]
+    best: Mapping[str, float | None]
+    is_computed: bool
+
+    def share(self, name: str) -> Figure:
+        found = self.known.get(name)
         if not found:
             return Figure(value=None)
         interval = found.get("interval") or {}
@@ -138,46 +164,34 @@ def _row(
             value=found["value"],
             low=interval.get("low"),
             high=interval.get("high"),
-            best=found["value"] == best.get(name),
+            best=found["value"] == self.best.get(name),
             detail=f"{format_number(found['right'])} of {format_number(found['scored'])}",
         )
 
-    fields = known.get("fields") or {}
-    labels = known.get("labels") or {}
-    accuracy, macro_f1 = _accuracy(metrics), known.get("macro_f1")
-    tokens = known.get("tokens") or {}
-    measured = 0 if is_computed else tokens.get("calls", 0) - tokens.get("missing", 0)
-    compute = known.get("compute_seconds_per_answer")
+    def accuracy(self) -> Figure:
+        fields = self.known.get("fields") or {}
+        parts = {name: one["value"] for name, one in fields.items() if one}
+        return self._marked("accuracy", _accuracy(self.known), _each(parts))
 
-    def latency(name: str) -> Figure:
-        value = None if is_computed else _latency(metrics, name)
-        return Figure(value=value, best=value is not None and value == best.get(name))
+    def macro_f1(self) -> Figure:
+        labels = self.known.get("labels") or {}
+        parts = {name: one["macro_f1"] for name, one in labels.items()}
+        return self._marked("macro_f1", self.known.get("macro_f1"), _each(parts))
 
-    return ContenderRow(
-        label=label,
-        note=note,
-        url_key=url_key,
-        is_candidate=is_candidate,
-        is_computed=is_computed,
-        unscored=known.get("unscored", 0),
-        exact=share("exact"),
-        accuracy=Figure(
-            value=accuracy,
-            best=accuracy is not None and accuracy == best.get("accuracy"),
-            detail=_each({name: one["value"] for name, one in fields.items() if one}),
-        ),
-        macro_f1=Figure(
-            value=macro_f1,
-            best=macro_f1 is not None and macro_f1 == best.get("macro_f1"),
-            detail=_each({name: one["macro_f1"] for name, one in labels.items()}),
-        ),
-        format=share("format"),
-        p50=latency("p50"),
-        p95=latency("p95"),
-        tokens_per_call=(tokens["prompt"] + tokens["completion"]) / measured if measured else None,
-        compute_per_thousand=compute * 1000 if compute is not None and not is_computed else None,
-        cost_per_thousand=cost,
-    )
+    def latency(self, name: str) -> Figure:
+        return self._marked(name, None if self.is_computed else _latency(self.known, name))
+
+    def tokens_per_call(self) -> float | None:
+        tokens = self.known.get("tokens") or {}
+        measured = 0 if self.is_computed else tokens.get("calls", 0) - tokens.get("missing", 0)
+        return (tokens["prompt"] + tokens["completion"]) / measured if measured else None
+
+    def compute_per_thousand(self) -> float | None:
+        seconds = self.known.get("compute_seconds_per_answer")
+        return seconds * 1000 if seconds is not None and not self.is_computed else None
+
+    def _marked(self, name: str, value: float | None, detail: str = "") -> Figure:
+        return Figure(value=value, best=value is not None and value == self.best.get(name), detail=detail)
 
 
 def _each(shares: dict[str, float]) -> str:
@@ -187,18 +201,18 @@ def _each(shares: dict[str, float]) -> str:
     return ", ".join(f"{name} {100 * share:.1f}" for name, share in shares.items())
 
 
-def _value(metrics: dict[str, Any] | None, name: str) -> float | None:
+def _value(metrics: Mapping[str, Any] | None, name: str) -> float | None:
     found = (metrics or {}).get(name)
     return found["value"] if found else None
 
 
-def _accuracy(metrics: dict[str, Any] | None) -> float | None:
+def _accuracy(metrics: Mapping[str, Any] | None) -> float | None:
     """The mean share of right fields; None where answers have no fields."""
     shares = [one["value"] for one in ((metrics or {}).get("fields") or {}).values() if one]
     return sum(shares) / len(shares) if shares else None
 
 
-def _latency(metrics: dict[str, Any] | None, name: str) -> float | None:
+def _latency(metrics: Mapping[str, Any] | None, name: str) -> float | None:
     value: float | None = ((metrics or {}).get("latency") or {}).get(name)
     return value
 

@@ -183,12 +183,19 @@ class JobForm(forms.Form):
         return as_advice(self.trainer_problems)
 
     def _check_trainer(
-        self, version: Version, method: str, *, over_length: int | None, validates: bool
+        self,
+        version: Version,
+        base_model: BaseModel,
+        method: str,
+        *,
+        over_length: int | None,
+        validates: bool,
     ) -> None:
         assert self.values is not None
         self.trainer_problems = trainer_problems(
             self.trainer,
             version=version,
+            base_model=base_model,
             hyperparameters=hyperparameters_of(
                 method=method, objective=self.chosen_objective, values=self.values
             ),
@@ -314,7 +321,9 @@ class JobForm(forms.Form):
             self.add_error("accept_few", "Confirm that you want to train on so few rows.")
         if self.values["early_stopping_patience"] is not None and not validates:
             self.add_error("early_stopping_patience", "This version has no validation rows to watch.")
-        self._check_trainer(version, method, over_length=counts.over_length, validates=validates > 0)
+        self._check_trainer(
+            version, base_model, method, over_length=counts.over_length, validates=validates > 0
+        )
         return data
 
     def given(self) -> dict[str, Any]:

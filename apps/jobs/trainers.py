@@ -14,9 +14,11 @@ from apps.datasets.models import Version
 from apps.datasets.provider_formats import FEATURES, PROVIDER_FORMATS, WEIGHTS, ProviderFormat
 from apps.datasets.version_exports import feature_counts
 from apps.jobs.planning import Advice
+from apps.jobs.template_fit import template_problems
 from apps.providers.contracts import Hyperparameters, LoraSettings, Objective, Problem
 from apps.providers.launching.adapter import LaunchedTrainer
 from apps.providers.registry import provider_class
+from apps.registry.models import BaseModel
 
 OWN = "local"
 OWN_LABEL = "This installation’s trainer"
@@ -85,16 +87,18 @@ def trainer_problems(
     name: str,
     *,
     version: Version,
+    base_model: BaseModel,
     hyperparameters: Hyperparameters,
     over_length: int | None,
     has_validation: bool,
 ) -> list[Problem]:
-    """What the trainer can't do with these settings and what of the rows is lost; nothing for our own trainer.
+    """What the trainer can't do with these settings and what of the rows is lost; of our own trainer what the base
+    model's chat template loses.
 
     `over_length` are training rows that are too long, None where they were not counted. Only errors stop a job.
     """
     if name not in LAUNCHED:
-        return []
+        return template_problems(version, base_model, objective=hyperparameters.objective)
     trainer = launched_class(name)
     problems = trainer.settings_problems(hyperparameters, has_validation=has_validation)
     problems += _length_problems(trainer, hyperparameters, over_length)
@@ -106,6 +110,7 @@ def trainer_refusal(
     name: str,
     *,
     version: Version,
+    base_model: BaseModel,
     hyperparameters: Hyperparameters,
     over_length: int | None,
     has_validation: bool,
@@ -116,6 +121,7 @@ def trainer_refusal(
     problems = trainer_problems(
         name,
         version=version,
+        base_model=base_model,
         hyperparameters=hyperparameters,
         over_length=over_length,
         has_validation=has_validation,

@@ -282,7 +282,9 @@ class ModelReference:
 @dataclass(frozen=True, kw_only=True)
 class ChatRequest:
     model: ModelReference
-    messages: Sequence[Mapping[str, str]]
+    messages: Sequence[Mapping[str, Any]]
+    tools: Sequence[Mapping[str, Any]] = ()
+    """What the model may call, as JSON schemas."""
     max_tokens: int = 256
     temperature: float = 0.0
     top_p: float = 1.0
@@ -292,6 +294,15 @@ class ChatRequest:
     presence_penalty: float = 0.0
     top_chances: int | None = None
     """How many likely candidates are told for every token; None: no chances are told."""
+
+    def refuse_tools(self, label: str) -> None:
+        """Raise ProviderRejectedError where a conversation holds tools: `label` is a provider that is asked in texts
+        alone, and to leave them out would ask something else."""
+        if self.tools or any(message.get("tool_calls") for message in self.messages):
+            raise ProviderRejectedError(
+                f"{label} is asked without tools here, and this conversation lists tools or holds calls of them.",
+                code="unsupported_option",
+            )
 
 
 @dataclass(frozen=True, kw_only=True)

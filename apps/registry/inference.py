@@ -126,12 +126,15 @@ def reference_of(
     )
 
 
-def chat_request(variant: Variant, messages: Sequence[Mapping[str, str]]) -> ChatRequest:
+def chat_request(
+    variant: Variant, messages: Sequence[Mapping[str, Any]], tools: Sequence[Mapping[str, Any]] = ()
+) -> ChatRequest:
     """What is sent for these messages, with the variant's model and sampling."""
     sampling = variant.sampling
     return ChatRequest(
         model=model_reference(variant),
         messages=messages,
+        tools=tools,
         max_tokens=sampling["max_tokens"],
         temperature=sampling["temperature"],
         top_p=sampling["top_p"],

@@ -1,7 +1,7 @@
 """How a variant turns an item into what is sent to the model."""
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 SYSTEM_ROLES = ("system", "developer")
 
@@ -13,7 +13,7 @@ class Prompted(Protocol):
     few_shot: list[dict[str, str]]
 
 
-def messages_for(variant: Prompted, item_messages: Sequence[Mapping[str, str]]) -> list[dict[str, str]]:
+def messages_for(variant: Prompted, item_messages: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """The conversation that is sent: system message, few-shot examples, then the item's own messages.
 
     A variant with a system prompt replaces the item's leading system messages; without one they stay.

@@ -85,7 +85,10 @@ def test_losses_are_counted_by_format():
         ],
     }
     assert losses_in("something else", counts) is None
-    assert losses_in_words(losses_here({"": 5, "tools": 3}, "supervised")) == ["a list of tools: 3 rows"]
+    assert losses_in_words(losses_here({"": 5, "tools": 3}, "supervised")) == []
+    assert losses_in_words(losses_here({"": 5, "tools": 3}, "supervised", {"tools"})) == [
+        "a list of tools: 3 rows"
+    ]
     assert losses_in_words(losses_here(counts, "dpo")) == [
         "11 rows left out",
         "answers that are not to be trained on (weight 0): 4 rows",

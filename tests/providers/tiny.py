@@ -15,6 +15,22 @@ CHATML = (
     "{%- if add_generation_prompt %}{{- '<|im_start|>assistant\n' }}{%- endif %}"
 )
 CHATML_PLAIN = CHATML.replace("{%- generation %}", "").replace("{%- endgeneration %}", "")
+CHATML_TOOLS = (
+    "{%- if tools %}{{- '<|im_start|>system\nTools:\n' }}"
+    "{%- for tool in tools %}{{- tool | tojson + '\n' }}{%- endfor %}{{- '<|im_end|>\n' }}{%- endif %}"
+    "{%- for message in messages %}"
+    "{{- '<|im_start|>' + message['role'] + '\n' }}"
+    "{%- if message['role'] == 'assistant' %}"
+    "{%- generation %}{{- message['content'] or '' }}"
+    "{%- for call in message['tool_calls'] or [] %}"
+    '{{- \'<call>{"name": "\' + call.function.name + \'", "arguments": \' }}'
+    "{{- call.function.arguments | tojson }}{{- '}</call>' }}"
+    "{%- endfor %}{{- '<|im_end|>' }}{%- endgeneration %}"
+    "{%- else %}{{- message['content'] + '<|im_end|>' }}{%- endif %}"
+    "{{- '\n' }}"
+    "{%- endfor %}"
+    "{%- if add_generation_prompt %}{{- '<|im_start|>assistant\n' }}{%- endif %}"
+)
 
 COLOURS = ["red", "green", "blue", "black", "white", "grey", "brown", "pink"]
 THINGS = ["car", "house", "cup", "tree", "door", "ball", "coat", "boat"]

@@ -12,7 +12,7 @@ from django.db import IntegrityError, OperationalError, connection, transaction
 from django.db.models import Max, QuerySet, Sum
 from django.db.models.functions import Coalesce
 
-from apps.core.chat_tokens import ChatLength, ChatTokenizer, ChatTokensError
+from apps.core.chat_tokens import Chat, ChatLength, ChatTokenizer, ChatTokensError
 from apps.datasets.checks.facts import RowFacts, facts_of, facts_version, forget_words
 from apps.datasets.models import CheckPart, CheckReport, CheckState, ExampleFacts
 from apps.datasets.tokenizers import tokenizer_key, tokenizer_of
@@ -175,7 +175,7 @@ def _tokenizer_key(report: CheckReport) -> str:
 def _store(batch: Sequence[tuple[int, Any]], tokenizer: ChatTokenizer | None, tokenizer_name: str) -> None:
     payloads = [msgspec.json.decode(raw) for _, raw in batch]
     facts = facts_of(payloads)
-    lengths = token_lengths([payload.get("messages") or [] for payload in payloads], tokenizer)
+    lengths = token_lengths([Chat.of(payload) for payload in payloads], tokenizer)
     old = ExampleFacts.objects.filter(pk__in=[pk for pk, _ in batch])
     old._raw_delete(old.db)
     statement = f"COPY datasets_examplefacts ({', '.join(_COLUMNS)}) FROM STDIN"
@@ -214,9 +214,7 @@ def _values(pk: int, row: RowFacts, length: ChatLength | None, tokenizer_name: s
     )
 
 
-def token_lengths(
-    chats: list[list[dict[str, Any]]], tokenizer: ChatTokenizer | None
-) -> list[ChatLength | None]:
+def token_lengths(chats: Sequence[Chat], tokenizer: ChatTokenizer | None) -> list[ChatLength | None]:
     """None for a conversation that the model's chat template refuses, and for all without a tokenizer."""
     if tokenizer is None:
         return [None] * len(chats)

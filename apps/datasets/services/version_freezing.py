@@ -18,7 +18,7 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from apps.audit.services import record
-from apps.core.chat_tokens import ChatTokenizer
+from apps.core.chat_tokens import Chat, ChatTokenizer
 from apps.core.formatting import format_number
 from apps.core.states import transition
 from apps.datasets.chat_lines import chat_line, made_payload
@@ -194,7 +194,7 @@ def _take(
         first = messages[0]
         rows.system_prompts.add(hash(first["content"]) if first["role"] in ("system", "developer") else 0)
         if pk not in counted:
-            chats.append(messages)
+            chats.append(Chat.of(payload))
     new = (
         (length.total, length.answers) if length else (None, None)
         for length in token_lengths(chats, tokenizer)

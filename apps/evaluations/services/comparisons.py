@@ -53,57 +53,66 @@ def comparison_create(
         raise ComparisonError("The smallest gain and the margin lie between 0 and 100 points.")
     for checked in filter(None, (suite, general_suite)):
         _check_leakage(checked, candidate)
-    general_base = None
-    if general_suite is not None:
-        general_base = variant_ensure(
-            project=project,
-            name=f"{candidate.base_model.name}, as it is",
-            base_model=candidate.base_model,
-            sampling=candidate.sampling,
-            actor=by,
-        )
+    general_base = _untuned(candidate, by) if general_suite is not None else None
+    wanted = {
+        "suite": suite,
+        "general_suite": general_suite,
+        "candidate": candidate,
+        "smallest_gain": smallest_gain,
+        "general_margin": general_margin,
+    }
     with transaction.atomic():
         # One number and one look at a time.
         Project.objects.select_for_update().get(pk=project.pk)
-        wanted = {
-            "suite": suite,
-            "general_suite": general_suite,
-            "candidate": candidate,
-            "smallest_gain": smallest_gain,
-            "general_margin": general_margin,
-        }
         under_way = _same_under_way(project, wanted, [variant for _, variant in baselines])
         if under_way is not None:
             return under_way
-        last = Comparison.objects.filter(project=project).aggregate(last=models.Max("number"))["last"] or 0
-        comparison = Comparison.objects.create(
+        return _queue(
+            wanted,
+            baselines,
             project=project,
-            number=last + 1,
             name=(name or f"{candidate.model_version} against {len(baselines)} baselines")[:160],
             general_base=general_base,
-            **wanted,
-            look=Comparison.objects.filter(suite=suite).count() + 1,
             created_by=by,
         )
-        ComparisonBaseline.objects.bulk_create(
-            ComparisonBaseline(comparison=comparison, variant=variant, label=label[:60], order=order)
-            for order, (label, variant) in enumerate(baselines)
-        )
-        record(
-            workspace=project.workspace,
-            actor=by,
-            action="comparison.started",
-            target=comparison,
-            data={
-                "suite": suite.hash,
-                "candidate": candidate.hash,
-                "baselines": [variant.hash for _, variant in baselines],
-                "look": comparison.look,
-                "smallest_gain": smallest_gain,
-                "general_margin": general_margin,
-            },
-        )
-        _start(comparison, by)
+
+
+def _untuned(candidate: Variant, by: User | None) -> Variant:
+    """What the candidate was before its training: general skill is measured on both."""
+    return variant_ensure(
+        project=candidate.project,
+        name=f"{candidate.base_model.name}, as it is",
+        base_model=candidate.base_model,
+        sampling=candidate.sampling,
+        actor=by,
+    )
+
+
+def _queue(wanted: Mapping[str, Any], baselines: Sequence[tuple[str, Variant]], **fields: Any) -> Comparison:
+    """The comparison under the project's next number, as one more look at its suite, and its operation."""
+    project, by, suite = fields["project"], fields["created_by"], wanted["suite"]
+    last = Comparison.objects.filter(project=project).aggregate(last=models.Max("number"))["last"] or 0
+    look = Comparison.objects.filter(suite=suite).count() + 1
+    comparison = Comparison.objects.create(number=last + 1, look=look, **wanted, **fields)
+    ComparisonBaseline.objects.bulk_create(
+        ComparisonBaseline(comparison=comparison, variant=variant, label=label[:60], order=order)
+        for order, (label, variant) in enumerate(baselines)
+    )
+    record(
+        workspace=project.workspace,
+        actor=by,
+        action="comparison.started",
+        target=comparison,
+        data={
+            "suite": suite.hash,
+            "candidate": wanted["candidate"].hash,
+            "baselines": [variant.hash for _, variant in baselines],
+            "look": look,
+            "smallest_gain": wanted["smallest_gain"],
+            "general_margin": wanted["general_margin"],
+        },
+    )
+    _start(comparison, by)
     return comparison
 
 

@@ -133,11 +133,11 @@ def run_ask(planned: PlannedRun, progress: Progress, done: int) -> int:
 def _questions(run: Run) -> Iterator[Question]:
     """What is missing, similar lengths together, so that a batch carries little padding."""
     answered = set(run.answers.values_list("item_id", flat=True))
-    items = SuiteItem.objects.filter(suite=run.suite).values_list("pk", "messages")
+    items = SuiteItem.objects.filter(suite=run.suite).values_list("pk", "messages", "tools")
     rows = [row for row in items if row[0] not in answered]
     rows.sort(key=lambda row: sum(len(message["content"]) for message in row[1]), reverse=True)
-    for item_id, messages in rows:
-        yield Question(item_id, chat_request(run.variant, messages_for(run.variant, messages)))
+    for item_id, messages, tools in rows:
+        yield Question(item_id, chat_request(run.variant, messages_for(run.variant, messages), tools))
 
 
 def _store(run: Run, batch: Sequence[Outcome], form: Form, expected: dict[int, str]) -> None:

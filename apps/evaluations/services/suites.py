@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
@@ -15,7 +16,7 @@ from apps.core.canonical import canonical_hash
 from apps.core.errors import PortalError
 from apps.datasets.models import Split, Version, VersionState
 from apps.datasets.selectors import version_row_payloads
-from apps.evaluations.items_file import ItemDraft, read_items, split_answer
+from apps.evaluations.items_file import ItemDraft, read_items, split_answer, tools_of
 from apps.evaluations.models import Suite, SuiteItem, SuiteKind
 from apps.projects.models import Project
 from apps.scoring.answers import Form, FreeText, form_from_dict, form_to_dict, parse_answer
@@ -39,17 +40,19 @@ def suite_from_version(
     if version.state != VersionState.FROZEN:
         raise SuiteError(f"{version} is not frozen yet. Wait until it is, then evaluate on it.")
     items: list[ItemDraft] = []
-    unusable = 0
+    unusable: list[str] = []
     for row in version_row_payloads(version, split):
         try:
             messages, expected = split_answer(row.payload["messages"])
-        except (KeyError, ValueError):
-            unusable += 1
+            tools = tools_of(row.payload)
+        except ValueError as error:
+            unusable.append(str(error))
             continue
         items.append(
             ItemDraft(
                 messages=messages,
                 expected=expected,
+                tools=tools,
                 group=row.group,
                 example_id=row.example_id,
                 content_hash=row.content_hash,
@@ -57,8 +60,8 @@ def suite_from_version(
         )
     if unusable:
         raise SuiteError(
-            f"{unusable} of the {split} rows do not end with an answer of the assistant, so nothing is expected of"
-            " them. Freeze a version without them."
+            f"{len(unusable)} of the {split} rows can't be asked and compared: of the first,"
+            f" {unusable[0]} Freeze a version without them."
         )
     if not items:
         raise SuiteError(
@@ -140,7 +143,7 @@ def _freeze(
         {
             "kind": kind,
             "answer_form": stored_form,
-            "items": [[item.messages, item.expected, item.group, item.skill] for item in items],
+            "items": [_identity(item) for item in items],
         }
     )
     existing = Suite.objects.filter(project=project, hash=identity).first()
@@ -176,6 +179,12 @@ def _freeze(
     return suite
 
 
+def _identity(item: ItemDraft) -> list[Any]:
+    """Tools are named where there are any, so that other suites keep the hash that they have always had."""
+    said = [item.messages, item.expected, item.group, item.skill]
+    return [*said, item.tools] if item.tools else said
+
+
 def _row(suite: Suite, position: int, item: ItemDraft, form: Form) -> SuiteItem:
     answer = {"role": "assistant", "content": item.expected}
     expected = parse_answer(form, item.expected)
@@ -183,6 +192,7 @@ def _row(suite: Suite, position: int, item: ItemDraft, form: Form) -> SuiteItem:
         suite=suite,
         position=position,
         messages=item.messages,
+        tools=item.tools,
         expected=item.expected,
         group=item.group,
         skill=item.skill,

@@ -1,5 +1,7 @@
 """One item with what every contender said."""
 
+import json
+
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, render
 
@@ -35,5 +37,10 @@ def item(request: ProjectRequest, pk: int, item_pk: int) -> HttpResponse:
                 "sent": messages_for(contender.variant, found.messages),
             }
         )
-    context = {"comparison": comparison, "item": found, "answers": answers}
+    context = {
+        "comparison": comparison,
+        "item": found,
+        "tools_json": json.dumps(found.tools, indent=2, ensure_ascii=False),
+        "answers": answers,
+    }
     return render(request, "evaluations/item.html", context)

@@ -27,6 +27,7 @@ from apps.jobs.places.limits import (
     losses_in_words,
 )
 from apps.jobs.selectors import JOBS_FOR_RATE, hardware_of, pair_counts
+from apps.jobs.template_fit import template_fit
 from apps.providers.catalogue import provider_label
 from apps.providers.contracts import Objective
 from apps.providers.lifetimes import LifeLeft, life_of
@@ -123,7 +124,7 @@ class _Finding:
         self, *, version: Version, workspace: Workspace, objective: Objective, epochs: float, today: date
     ) -> None:
         self.objective, self.epochs, self.today = objective, epochs, today
-        self.workspace = workspace
+        self.version, self.workspace = version, workspace
         self.data = data_size(version, objective)
         self.features: Mapping[str, int] = feature_counts(version)
         self.book: PriceBook = price_book(workspace)
@@ -141,6 +142,7 @@ class _Finding:
             limits = [Limit(text="none of the rows is a preference pair", stops=True)]
         for base_model in self.base_models[None]:
             rate = self.rates.get(base_model.pk)
+            fit = template_fit(self.version, base_model)
             yield Place(
                 reference=base_model.reference,
                 name=base_model.name,
@@ -150,7 +152,7 @@ class _Finding:
                 base_model=base_model,
                 epochs=self.epochs,
                 limits=limits + length_limits_here(base_model.context_length, self.data),
-                losses=losses_in_words(losses_here(self.features, self.objective)),
+                losses=losses_in_words(losses_here(self.features, self.objective, fit.unseen)),
                 note="",
                 price=None,
                 price_is_old=False,

@@ -1,10 +1,10 @@
 """Whether a version fits what a provider takes, and what of it would be lost. No database."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 from apps.core.formatting import format_bytes, format_number
-from apps.datasets.provider_formats import FEATURES, OTHER, PAIR, PROVIDER_FORMATS, TOOLS, WEIGHTS, Losses
+from apps.datasets.provider_formats import FEATURES, OTHER, PAIR, PROVIDER_FORMATS, WEIGHTS, Losses
 from apps.providers.remote import Support
 
 SUPERVISED, DPO = "supervised", "dpo"
@@ -103,11 +103,15 @@ def losses_in(data_format: str, counts: Mapping[str, int]) -> Losses | None:
     return None
 
 
-def losses_here(counts: Mapping[str, int], objective: str) -> Losses:
-    """This installation's trainer reads the messages of a row and, for DPO, its rejected answer; nothing beside."""
+def losses_here(counts: Mapping[str, int], objective: str, unseen: Collection[str] = ()) -> Losses:
+    """This installation's trainer reads the messages of a row with its tools and, for DPO, its rejected answer.
+
+    `unseen` are features that the base model's chat template does not write.
+    """
+    unwritten = tuple(sorted(unseen))
     if objective == DPO:
-        return _of_pairs(counts, (TOOLS, WEIGHTS, OTHER))
-    return Losses(0, _held(counts, (TOOLS, PAIR, OTHER)))
+        return _of_pairs(counts, (*unwritten, WEIGHTS, OTHER))
+    return Losses(0, _held(counts, (*unwritten, PAIR, OTHER)))
 
 
 def _of_pairs(counts: Mapping[str, int], dropped: tuple[str, ...]) -> Losses:

@@ -56,7 +56,13 @@ def job_start(
         configuration = make_remote_configuration(**what, objective=objective, suffix=name)
     else:
         configuration = make_configuration(**what, method=method, objective=objective, trained_by=trained_by)
-        _check_trainer(trained_by, version=version, objective=objective, configuration=configuration)
+        _check_trainer(
+            trained_by,
+            version=version,
+            base_model=base_model,
+            objective=objective,
+            configuration=configuration,
+        )
     try:
         return _queue(
             name,
@@ -123,12 +129,18 @@ def _check(*, project: Project, version: Version, base_model: BaseModel) -> None
 
 
 def _check_trainer(
-    trained_by: str, *, version: Version, objective: str, configuration: Mapping[str, Any]
+    trained_by: str,
+    *,
+    version: Version,
+    base_model: BaseModel,
+    objective: str,
+    configuration: Mapping[str, Any],
 ) -> None:
     values = configuration["hyperparameters"]
     refusal = trainer_refusal(
         trained_by,
         version=version,
+        base_model=base_model,
         hyperparameters=hyperparameters_of(
             method=configuration["method"], objective=objective, values=values
         ),

@@ -82,6 +82,8 @@ def parameters(request: ChatRequest, length: str) -> dict[str, Any]:
         length: request.max_tokens,
         "temperature": request.temperature,
     }
+    if request.tools:
+        asked["tools"] = [dict(tool) for tool in request.tools]
     if request.top_p != 1.0:
         asked["top_p"] = request.top_p
     if request.seed is not None:

@@ -58,6 +58,7 @@ class Answers:
                 "Amazon Bedrock takes no penalties and tells no chances of tokens. Ask without them.",
                 code="unsupported_option",
             )
+        request.refuse_tools("Amazon Bedrock")
         target = self.ensure(request.model)
         asked: dict[str, Any] = {
             "modelId": target,

@@ -100,6 +100,7 @@ def chat_payload(request: ChatRequest) -> dict[str, Any]:
         "model": model.artifact_sha256,
         "kind": model.kind,
         "messages": [dict(message) for message in request.messages],
+        "tools": [dict(tool) for tool in request.tools],
         "max_tokens": request.max_tokens,
         "temperature": request.temperature,
         "top_p": request.top_p,

@@ -151,6 +151,7 @@ def _sampling(request: ChatRequest) -> dict[str, Any]:
         "top_p": request.top_p,
     }
     optional = {
+        "tools": [dict(tool) for tool in request.tools] or None,
         "seed": request.seed,
         "stop": list(request.stop) or None,
         "frequency_penalty": request.frequency_penalty or None,

@@ -33,6 +33,7 @@ def chat(clients: Clients, request: ChatRequest) -> ChatReply:
             "The chances of tokens can't be told for models of Vertex AI. Ask without them.",
             code="unsupported_option",
         )
+    request.refuse_tools("Vertex AI")
     from google.genai.types import (
         AutomaticFunctionCallingConfig,
         GenerateContentConfig,

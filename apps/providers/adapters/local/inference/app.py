@@ -14,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
+from apps.core.chat_tokens import Chat
 from apps.providers.adapters.local.inference.errors import InferenceError
 from apps.providers.adapters.local.inference.scheduler import Reply, Scheduler, Waiting, Work
 from apps.providers.adapters.local.inference.store import ModelStore
@@ -27,6 +28,7 @@ DISCONNECT_CHECK_SECONDS = 2.0
 
 class ChatBody(msgspec.Struct, kw_only=True):
     messages: Annotated[list[dict[str, Any]], Meta(min_length=1)]
+    tools: list[dict[str, Any]] = []
     base: str | None = None
     base_revision: str | None = None
     model: str | None = None
@@ -92,7 +94,7 @@ class InferenceApp:
                 revision=body.base_revision,
                 sha256=body.model,
             ),
-            messages=body.messages,
+            chat=Chat(body.messages, body.tools),
             max_tokens=body.max_tokens,
             seed=body.seed,
             stop=tuple(stop for stop in body.stop if stop),

@@ -12,6 +12,7 @@ from typing import Any, Literal
 import torch
 from jinja2 import TemplateError
 
+from apps.core.chat_tokens import Chat, template_messages
 from apps.providers.adapters.local.inference.cache import (
     LayerStates,
     PrefixStore,
@@ -90,10 +91,12 @@ class Generator:
         base = model.get_base_model() if hasattr(model, "get_base_model") else model
         self._takes_positions = "position_ids" in inspect.signature(base.forward).parameters
 
-    def encode(self, messages: list[dict[str, Any]], max_tokens: int) -> tuple[int, ...]:
+    def encode(self, chat: Chat, max_tokens: int) -> tuple[int, ...]:
         """The prompt's token ids; InferenceError if the template refuses it or no room is left for an answer."""
         try:
-            ids = self._tokenizer.apply_chat_template(messages, add_generation_prompt=True)["input_ids"]
+            ids = self._tokenizer.apply_chat_template(
+                template_messages(chat.messages), tools=list(chat.tools) or None, add_generation_prompt=True
+            )["input_ids"]
         except (TemplateError, TypeError, ValueError, KeyError) as error:
             raise InferenceError(
                 422, "template_refused", f"The model's chat template refuses this conversation: {error}."

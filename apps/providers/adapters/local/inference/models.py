@@ -12,7 +12,7 @@ from peft import PeftModel
 from transformers import AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging as transformers_logging
 
-from apps.core.chat_tokens import ChatTokenizer
+from apps.core.chat_tokens import Chat, ChatTokenizer
 from apps.core.errors import PortalError
 from apps.providers.adapters.local.inference.adapters import AdapterSwitch
 from apps.providers.adapters.local.inference.cache import PrefixStore
@@ -240,7 +240,7 @@ def _turn_end(tokenizer: Any) -> int | None:
         return None
     special = {name: token for name, token in tokenizer.special_tokens_map.items() if isinstance(token, str)}
     try:
-        chat = next(ChatTokenizer(tokenizer.backend_tokenizer, template, special).encode([PROBE]))
+        chat = next(ChatTokenizer(tokenizer.backend_tokenizer, template, special).encode([Chat(PROBE)]))
     except PortalError:
         return None
     last = chat.ids[chat.answers[-1][1] - 1] if chat.answers else None

@@ -6,8 +6,9 @@ import traceback
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from apps.core.chat_tokens import Chat
 from apps.providers.adapters.local.inference.errors import InferenceError
 from apps.providers.adapters.local.inference.store import ModelStore
 
@@ -55,7 +56,7 @@ class Waiting:
     """`tell` hears a streamed answer as it grows. An answer whose `future` was cancelled is not gone on with."""
 
     work: Work
-    messages: list[dict[str, Any]]
+    chat: Chat
     max_tokens: int
     seed: int | None
     stop: tuple[str, ...]
@@ -150,7 +151,7 @@ class Scheduler:
         if item.ids:
             return
         try:
-            item.ids = generator.encode(item.messages, item.max_tokens)
+            item.ids = generator.encode(item.chat, item.max_tokens)
         except InferenceError as error:
             item.future.set_exception(error)
 

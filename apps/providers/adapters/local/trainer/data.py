@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from apps.core.chat_tokens import ChatTokenizer, EncodedChat
+from apps.core.chat_tokens import CALLS, TOOLS, Chat, ChatTokenizer, EncodedChat
 from apps.providers.adapters.local.trainer.job import Job
 from apps.providers.jobdirs.errors import TrainingFailed
 
@@ -19,16 +19,28 @@ IGNORED = -100
 class ChatRow(msgspec.Struct):
     messages: list[dict[str, Any]]
     rejected: Any = None
+    tools: list[dict[str, Any]] | None = None
+
+    @property
+    def chat(self) -> Chat:
+        return Chat(self.messages, self.tools or ())
 
 
 @dataclass
 class Rows:
-    """What was made of a file. `tokens` and `trained_tokens` count what one pass over it sees, without padding."""
+    """What was made of a file. `tokens` and `trained_tokens` count what one pass over it sees, without padding;
+    `without_tools` and `without_calls` are rows of whose tools, or calls of tools, the chat template writes nothing."""
 
     dropped: int = 0
     truncated: int = 0
     tokens: int = 0
     trained_tokens: int = 0
+    without_tools: int = 0
+    without_calls: int = 0
+
+    def note_unseen(self, unseen: frozenset[str]) -> None:
+        self.without_tools += TOOLS in unseen
+        self.without_calls += CALLS in unseen
 
 
 @dataclass
@@ -44,12 +56,6 @@ class TokenRows(Rows):
     @property
     def lengths(self) -> list[int]:
         return [len(ids) for ids in self.input_ids]
-
-
-def read_chats(path: Path) -> Iterator[list[dict[str, Any]]]:
-    """The conversations of a JSON lines file; TrainingFailed names the first line that is none."""
-    for row in read_rows(path):
-        yield row.messages
 
 
 def read_rows(path: Path) -> Iterator[ChatRow]:
@@ -76,7 +82,7 @@ def tokenise(path: Path, tokenizer: ChatTokenizer, job: Job) -> TokenRows:
     """Tokenise a file under the job's rule for rows that are too long."""
     rows = TokenRows()
     too_long: list[tuple[int, int]] = []
-    for number, chat in enumerate(tokenizer.encode(read_chats(path)), start=1):
+    for number, chat in enumerate(tokenizer.encode(_chats(path, tokenizer, rows)), start=1):
         if len(chat.ids) > job.max_length:
             if job.too_long == "refuse":
                 too_long.append((len(chat.ids), number))
@@ -89,6 +95,12 @@ def tokenise(path: Path, tokenizer: ChatTokenizer, job: Job) -> TokenRows:
             _add(rows, chat, len(chat.ids))
     refuse_long(path.name, too_long, job.max_length)
     return rows
+
+
+def _chats(path: Path, tokenizer: ChatTokenizer, rows: Rows) -> Iterator[Chat]:
+    for row in read_rows(path):
+        rows.note_unseen(tokenizer.unseen(row.chat))
+        yield row.chat
 
 
 def refuse_long(name: str, too_long: Sequence[tuple[int, int]], limit: int) -> None:

@@ -11,7 +11,7 @@ import torch
 from peft import LoraConfig
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
-from apps.core.chat_tokens import AnswersUnknownError, ChatTokenizer
+from apps.core.chat_tokens import AnswersUnknownError, Chat, ChatTokenizer
 from apps.providers.adapters.local.trainer.job import Job
 from apps.providers.jobdirs.errors import TrainingFailed
 
@@ -93,9 +93,9 @@ def load_tokenizer(job: Job) -> tuple[PreTrainedTokenizerBase, ChatTokenizer]:
         )
     except (OSError, ValueError) as error:
         raise _not_loaded("tokenizer", job, error) from error
-    template = tokenizer.chat_template
-    if isinstance(template, dict):
-        template = template.get("default")
+    named = tokenizer.chat_template
+    named = named if isinstance(named, dict) else {"default": named}
+    template = named.get("default")
     if not template:
         raise TrainingFailed(
             "no_chat_template",
@@ -106,18 +106,18 @@ def load_tokenizer(job: Job) -> tuple[PreTrainedTokenizerBase, ChatTokenizer]:
         raise TrainingFailed("no_tokenizer", f"The tokenizer of {job.base_model} has no tokenizer.json.")
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
-    return tokenizer, _chat_tokenizer(tokenizer, template)
+    return tokenizer, _chat_tokenizer(tokenizer, template, named.get("tool_use"))
 
 
-def _chat_tokenizer(tokenizer: Any, template: str) -> ChatTokenizer:
+def _chat_tokenizer(tokenizer: Any, template: str, tool_template: str | None) -> ChatTokenizer:
     """A renderer that can tell the answers apart; as a last resort with the library's own version of the
     template."""
     special = {
         name: str(token) for name, token in tokenizer.special_tokens_map.items() if isinstance(token, str)
     }
-    chats = ChatTokenizer(tokenizer.backend_tokenizer, template, special)
+    chats = ChatTokenizer(tokenizer.backend_tokenizer, template, special, tool_template=tool_template)
     try:
-        encoded = next(chats.encode([PROBE]))
+        encoded = next(chats.encode([Chat(PROBE)]))
     except AnswersUnknownError as error:
         from trl.chat_template_utils import get_training_chat_template
 
@@ -127,8 +127,8 @@ def _chat_tokenizer(tokenizer: Any, template: str) -> ChatTokenizer:
             raise error from None
         if patched is None:
             raise
-        chats = ChatTokenizer(tokenizer.backend_tokenizer, patched, special)
-        encoded = next(chats.encode([PROBE]))
+        chats = ChatTokenizer(tokenizer.backend_tokenizer, patched, special, tool_template=tool_template)
+        encoded = next(chats.encode([Chat(PROBE)]))
         template = patched
     expected = tokenizer.apply_chat_template(PROBE, chat_template=template, tokenize=True)["input_ids"]
     if encoded.ids != expected:

@@ -6,11 +6,10 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from apps.core.chat_tokens import ChatTokenizer, EncodedChat
+from apps.core.chat_tokens import Chat, ChatTokenizer, EncodedChat
 from apps.providers.adapters.local.trainer.data import IGNORED, ChatRow, Rows, read_rows, refuse_long
 from apps.providers.adapters.local.trainer.job import Job
 
-Chat = list[dict[str, Any]]
 Side = tuple[list[int], list[int]]
 """Token ids of a conversation and their labels."""
 PAIRS_AT_ONCE = 500
@@ -40,7 +39,8 @@ def tokenise_pairs(path: Path, tokenizer: ChatTokenizer, job: Job) -> PairRows:
     source = enumerate(read_rows(path), start=1)
     while batch := list(islice(_paired(source, rows), PAIRS_AT_ONCE)):
         encoded = tokenizer.encode([chat for _, *both in batch for chat in both])
-        for number, *_ in batch:
+        for number, *both in batch:
+            rows.note_unseen(frozenset().union(*map(tokenizer.unseen, both)))
             chosen, rejected = next(encoded), next(encoded)
             longest = max(len(chosen.ids), len(rejected.ids))
             if longest <= job.max_length or job.too_long == "truncate":
@@ -57,7 +57,8 @@ def _paired(source: Iterator[tuple[int, ChatRow]], rows: PairRows) -> Iterator[t
     """Row number, and the conversation with either answer."""
     for number, row in source:
         if _is_answer(row.rejected):
-            yield number, row.messages, [*row.messages[:-1], *row.rejected]
+            rejected = Chat([*row.messages[:-1], *row.rejected], row.chat.tools)
+            yield number, row.chat, rejected
         else:
             rows.unpaired += 1
 

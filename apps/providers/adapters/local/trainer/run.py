@@ -155,6 +155,8 @@ class Run:
             "trainable_parameters": sum(count for count, trained in parameters if trained),
             "dropped_rows": train.dropped,
             "truncated_rows": train.truncated,
+            "rows_without_tools": train.without_tools,
+            "rows_without_calls": train.without_calls,
             "validation_dropped_rows": validation.dropped if validation is not None else 0,
             "validation_truncated_rows": validation.truncated if validation is not None else 0,
             "resumed_from_step": self._resumed_step,
