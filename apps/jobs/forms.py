@@ -291,13 +291,16 @@ class JobForm(forms.Form):
         if version is None or base_model is None or method is None:
             return data
         try:
-            self.values = resolve(
+            values = resolve(
                 self.given(), method=method, recommended=self.recommended, objective=self.chosen_objective
             )
         except HyperparameterError as error:
             if error.field not in self.errors:
                 self.add_error(error.field if error.field in self.fields else None, error.message)
             return data
+        if any(name in self.errors for name in (*self.setting_names, "replay_rows")):
+            return data  # a plan with the recommended value in place of what was meant would mislead
+        self.values = values
         self.rate = measured_rate(
             base_model=base_model,
             method=method,
@@ -345,7 +348,9 @@ def _setting_field(name: str) -> forms.Field:
         return forms.ChoiceField(choices=choices, required=False, label=label(name))
     kind = forms.IntegerField if field.kind is int else forms.FloatField
     widget = forms.TextInput(attrs={"inputmode": "decimal", "autocomplete": "off"})
-    return kind(required=False, label=label(name), widget=widget)
+    what = "a whole number" if field.kind is int else "a number with a point, such as 0.002"
+    messages = {"invalid": f"Enter {what}."}
+    return kind(required=False, label=label(name), widget=widget, error_messages=messages)
 
 
 def _pairs_in_words(pairs: PairCounts) -> str:

@@ -8,6 +8,7 @@ defaults of TRL, whose own examples also take ten times more for LoRA. 1e-6 is a
 a model, and the same tenth is taken for the other sizes.
 """
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -53,14 +54,20 @@ class Number:
     def read(self, name: str, value: Any) -> int | float | None:
         if value is None and self.optional:
             return None
-        if isinstance(value, bool) or not isinstance(value, int | float):
+        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
             raise HyperparameterError(name, f"{label(name)} must be a number, not {value!r}.")
         if self.kind is int and value != int(value):
             raise HyperparameterError(name, f"{label(name)} must be a whole number, not {value}.")
         if not self.low <= value <= self.high or (self.above and value == self.low):
-            limits = f"above {self.low:g}, up to" if self.above else f"between {self.low:g} and"
-            raise HyperparameterError(name, f"{label(name)} must be {limits} {self.high:g}, not {value:g}.")
+            low, high = _plain(self.low), _plain(self.high)
+            limits = f"above {low}, up to {high}" if self.above else f"between {low} and {high}"
+            raise HyperparameterError(name, f"{label(name)} must be {limits}, not {_plain(value)}.")
         return self.kind(value)
+
+
+def _plain(value: float) -> str:
+    """With all digits of a whole number that a person may have typed."""
+    return str(int(value)) if value == int(value) and abs(value) < 1e15 else f"{value:g}"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -156,7 +156,7 @@ def _pair_advice(pairs: PairCounts | None, *, in_pairs: bool) -> list[Advice]:
 def _advice(
     counts: RowCounts, hyperparameters: Mapping[str, Any], *, examples: int, validation_rows: int
 ) -> list[Advice]:
-    advice = [_size_advice(examples)]
+    advice = [_size_advice(examples)] if examples else []
     if counts.over_length:
         advice.append(_length_advice(counts, hyperparameters))
     if not validation_rows:

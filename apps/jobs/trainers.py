@@ -14,6 +14,7 @@ from apps.datasets.models import Version
 from apps.datasets.provider_formats import FEATURES, PROVIDER_FORMATS, WEIGHTS, ProviderFormat
 from apps.datasets.version_exports import feature_counts
 from apps.jobs.planning import Advice
+from apps.jobs.selectors import row_counts
 from apps.jobs.template_fit import template_problems
 from apps.providers.contracts import Hyperparameters, LoraSettings, Objective, Problem
 from apps.providers.launching.adapter import LaunchedTrainer
@@ -97,8 +98,18 @@ def trainer_problems(
 
     `over_length` are training rows that are too long, None where they were not counted. Only errors stop a job.
     """
+    nothing_left = over_length is not None and over_length >= version.train_count
+    if nothing_left and hyperparameters.too_long == "drop":
+        message = (
+            f"All {format_number(version.train_count)} training rows are longer than"
+            f" {format_number(hyperparameters.max_length)} tokens, so none would be left. Raise it."
+        )
+        return [Problem(code="nothing_left", field="max_length", message=message)]
     if name not in LAUNCHED:
-        return template_problems(version, base_model, objective=hyperparameters.objective)
+        return [
+            *_own_length_problems(version, base_model, hyperparameters, over_length),
+            *template_problems(version, base_model, objective=hyperparameters.objective),
+        ]
     trainer = launched_class(name)
     problems = trainer.settings_problems(hyperparameters, has_validation=has_validation)
     problems += _length_problems(trainer, hyperparameters, over_length)
@@ -127,6 +138,35 @@ def trainer_refusal(
         has_validation=has_validation,
     )
     return next((problem.message for problem in problems if problem.severity == "error"), "")
+
+
+def _own_length_problems(
+    version: Version, base_model: BaseModel, hyperparameters: Hyperparameters, over_length: int | None
+) -> list[Problem]:
+    """Of our own trainer, which can do whatever is wished with long rows."""
+    limit, reads = hyperparameters.max_length, base_model.context_length
+    if over_length and hyperparameters.too_long == "refuse" and version.tokenizer == base_model.reference:
+        message = (
+            f"{_rows(over_length)} longer than {format_number(limit)} tokens. Raise the maximum length, or choose what"
+            " happens to them."
+        )
+        return [Problem(code="rows_too_long", field="too_long", message=message)]
+    problems = []
+    if over_length is not None and version.tokenizer and version.tokenizer != base_model.reference:
+        message = (
+            f"Tokens are as {version.tokenizer_name} counts them, which the version was frozen for;"
+            f" {base_model} may count more or fewer."
+        )
+        problems.append(Problem(code="other_tokenizer", severity="warning", message=message))
+    if reads is not None and limit > reads:
+        beyond = row_counts(version, max_length=reads).over_length
+        if beyond:
+            message = (
+                f"{_rows(beyond)} longer than the {format_number(reads)} tokens that {base_model} reads, and the"
+                " maximum length lets them in. Lower it."
+            )
+            problems.append(Problem(code="beyond_context", severity="warning", message=message))
+    return problems
 
 
 def _length_problems(

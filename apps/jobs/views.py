@@ -78,11 +78,18 @@ class Draft:
             return []
         skipped = {"version", "base_model", "accept_few"}
         return [
-            f"{self.form.fields[name].label}: {error}" if name in self.form.fields else str(error)
+            self._in_words(name, str(error))
             for name, errors in self.form.errors.items()
             if name not in skipped
             for error in errors
         ]
+
+    def _in_words(self, name: str, error: str) -> str:
+        """With the name of its setting, unless it begins with that."""
+        if name not in self.form.fields:
+            return error
+        named = str(self.form[name].label)
+        return error if error.startswith(f"{named} ") else f"{named}: {error}"
 
     @property
     def settings(self) -> list[dict[str, Any]]:

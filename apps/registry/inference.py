@@ -1,8 +1,9 @@
 """From a variant to the provider that answers for it."""
 
+import atexit
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from functools import lru_cache
 from typing import Any
 
 from django.conf import settings
@@ -93,10 +94,25 @@ def _options() -> dict[str, Any]:
     }
 
 
-@lru_cache(maxsize=8)
+_lock = threading.Lock()
+_open: dict[tuple[Any, ...], InferenceProvider] = {}
+
+
 def _provider(name: str, **options: Any) -> InferenceProvider:
-    """One a process and address: it keeps its connections open, and is safe to share between threads."""
-    return inference_provider(name, **options)
+    """One a process: it keeps its connections open, and is safe to share between threads. Once the operator's address
+    is another, the one to the old address is closed."""
+    key = (name, *sorted(options.items()))
+    with _lock:
+        if key not in _open:
+            _close_all()
+            _open[key] = inference_provider(name, **options)
+        return _open[key]
+
+
+@atexit.register
+def _close_all() -> None:
+    while _open:
+        _open.popitem()[1].close()
 
 
 def model_reference(variant: Variant) -> ModelReference:

@@ -3,7 +3,7 @@
 (() => {
   "use strict";
 
-  const { lossData, LossDrawing } = window.ftportal;
+  const { lossData, lossValues, LossDrawing } = window.ftportal;
   const REFRESH_EVERY_MS = 1000;
   const RETRY_MS = 5000;
 
@@ -33,10 +33,15 @@
       this.busy = false;
       if (!this.element.isConnected) return this.close();
       if (changed.some(Boolean)) this.drawing.update();
+      if (changed.some(Boolean)) this.#values();
       if (this.runs.every((run) => run.facts.finished)) this.#finish();
       else if (this.runs.some((run) => run.error)) this.#later(RETRY_MS);
       else if (this.again) this.#later(REFRESH_EVERY_MS);
       this.again = false;
+    }
+
+    #values() {
+      if (this.part("values").open) lossValues.fill(this.part("table"), this.runs);
     }
 
     #later(delay) {
@@ -122,6 +127,7 @@
         this.drawing.build();
       });
       this.part("reset").addEventListener("click", () => this.setZoom(null));
+      this.part("values").addEventListener("toggle", () => this.#values());
       this.part("main").addEventListener("keydown", (event) => this.#key(event));
       document.addEventListener("metrics", () => this.#hint(), { signal }); // a stream that htmx keeps open
       document.addEventListener("htmx:sse:after:connection", () => this.#hint(), { signal }); // what was missed
@@ -147,6 +153,7 @@
         const from = plot.cursor.left >= 0 && plot.cursor.idx !== null ? plot.cursor.idx : forward ? -1 : xs.length;
         const index = Math.min(xs.length - 1, Math.max(0, from + (forward ? stride : -stride)));
         plot.setCursor({ left: plot.valToPos(xs[index], "x"), top: plot.over.clientHeight / 2 }, true, true);
+        this.part("reading").textContent = this.drawing.reading();
       } else if (event.key === "+" || event.key === "-") {
         const { min, max } = plot.scales.x;
         const centre = plot.cursor.idx === null ? (min + max) / 2 : xs[plot.cursor.idx];

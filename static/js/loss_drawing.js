@@ -304,6 +304,11 @@
       this.where.textContent = this.#place(active ? plot.posToVal(plot.cursor.left, "x") : null);
     }
 
+    /** The same in one line, to be said aloud. */
+    reading() {
+      return [...this.part("legend").children].map((entry) => [...entry.childNodes].map((node) => node.textContent).filter(Boolean).join(" ")).filter(Boolean).join(", ");
+    }
+
     #place(value) {
       const [run] = this.drawable;
       const row = value === null ? run.points.at(-1) : run.nearest(this.view.axis, value);

@@ -43,10 +43,11 @@ def freeze(
     project: Project, *, train: int = 24, validation: int = 8, name: str = "Colours", pairs: int = 0,
     validation_pairs: int | None = None, counted: bool = True, training_tokens: int | None = None,
     first: Sequence[dict[str, Any]] = (), tokens: Mapping[int, int | None] | None = None,
+    tokenizer: str = "",
 ) -> Version:  # fmt: skip
     """A frozen version with its rows, as the data side makes them; the first `pairs` of each split are preference
     pairs, `counted` by split as since there is DPO. It begins with the rows `first`; `tokens` are counts of single
-    positions in place of 40."""
+    positions in place of 40, counted by `tokenizer`."""
     valid = pairs if validation_pairs is None else validation_pairs
     dataset, _ = Dataset.objects.get_or_create(project=project, name=name)
     number = dataset.versions.count() + 1
@@ -85,6 +86,7 @@ def freeze(
         state=VersionState.FROZEN,
         manifest_hash=canonical_hash([number, chats]),
         row_count=len(chats),
+        tokenizer=tokenizer,
         train_count=train,
         validation_count=validation,
         statistics={"preference_pairs": sum(counts.values())}

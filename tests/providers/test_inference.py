@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from apps.core.chat_tokens import Chat
 from apps.providers.adapters.local.client import InferenceClient
 from apps.providers.adapters.local.inference.errors import InferenceError
 from apps.providers.adapters.local.inference.scheduler import MAX_BATCH, Waiting, Work, choose_batch
@@ -298,7 +299,7 @@ def test_the_adapter_used_longest_ago_goes_first(tmp_path: Path, base_model: Pat
 def waiting_with(length: int) -> Waiting:
     return Waiting(
         Work(kind="base", base="x", sha256=None),
-        [],
+        Chat([]),
         1,
         None,
         (),

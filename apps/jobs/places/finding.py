@@ -25,6 +25,7 @@ from apps.jobs.places.limits import (
     losses_here,
     losses_in,
     losses_in_words,
+    losses_unknown,
 )
 from apps.jobs.selectors import JOBS_FOR_RATE, hardware_of, pair_counts
 from apps.jobs.template_fit import template_fit
@@ -152,7 +153,8 @@ class _Finding:
                 base_model=base_model,
                 epochs=self.epochs,
                 limits=limits + length_limits_here(base_model.context_length, self.data),
-                losses=losses_in_words(losses_here(self.features, self.objective, fit.unseen)),
+                losses=losses_in_words(losses_here(self.features, self.objective, fit.unseen))
+                + losses_unknown(fit.unknown),
                 note="",
                 price=None,
                 price_is_old=False,

@@ -131,3 +131,10 @@ def losses_in_words(losses: Losses) -> list[str]:
     """A line each: 3 rows left out; a list of tools: 12 rows."""
     lines = [f"{_rows(losses.left_out)} left out"] if losses.left_out else []
     return lines + [f"{FEATURES[feature]}: {_rows(rows)}" for feature, rows in losses.dropped.items()]
+
+
+def losses_unknown(features: Collection[str]) -> list[str]:
+    """A line for each feature of which nobody here can say whether the model's chat template writes it."""
+    return [
+        f"{FEATURES[name]}: unknown, its chat template is not on this machine" for name in sorted(features)
+    ]
