@@ -11,10 +11,10 @@ from django.utils import timezone
 from apps.core.formatting import format_duration, format_number
 from apps.jobs.curves import fit_diagnosis
 from apps.jobs.hyperparameters import label
-from apps.jobs.models import Checkpoint, TrainingJob
+from apps.jobs.models import Checkpoint, JobState, TrainingJob
 from apps.jobs.overfitting import FitDiagnosis, FitStatus
 from apps.jobs.trainers import trainer_label
-from apps.operations.models import Operation
+from apps.operations.models import Operation, OperationState
 
 PHASE_LABELS = {
     "loading": "Loading the model",
@@ -140,7 +140,17 @@ def _message(job: TrainingJob, operation: Operation | None) -> str:
         return f"{'Pausing' if job.pausing else 'Cancelling'}: the trainer saves where it stands"
     if operation is not None and operation.message:
         return operation.message
+    if job.state == JobState.QUEUED and operation is not None:
+        return _waiting(operation)
     return PHASE_LABELS.get(job.phase, "Waiting for a worker")
+
+
+def _waiting(operation: Operation) -> str:
+    """A worker of the queue may be there and busy: then the wait is for the work before this."""
+    busy = Operation.objects.filter(queue=operation.queue, state=OperationState.RUNNING).count()
+    if not busy:
+        return "Waiting for a worker"
+    return f"Waiting for a worker: {busy} other {'task' if busy == 1 else 'tasks'} first"
 
 
 def differing_hyperparameters(jobs: Sequence[TrainingJob]) -> list[tuple[str, list[Any]]]:

@@ -205,7 +205,10 @@ class Supervisor:
                     " out of memory, a smaller batch or a shorter maximum length helps."
                 )
             job_restart_note(job=self._job)
-        self._message = "Starting again from the last checkpoint"
+        kept = self._job.checkpoints.exists()
+        self._message = (
+            "Starting again from the last checkpoint" if kept else "Starting again from the beginning"
+        )
         self._submit(resume=True)
 
     def _note_log(self, *, force: bool = False) -> None:
