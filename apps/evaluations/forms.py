@@ -6,6 +6,7 @@ from apps.core.formatting import format_number
 from apps.datasets.models import Version, VersionState
 from apps.evaluations.models import Suite, SuiteKind
 from apps.evaluations.selectors.recordings import finished_recordings
+from apps.evaluations.selectors.tools import tools_note
 from apps.evaluations.services.planning import Wish
 from apps.evaluations.services.suites import general_suite_path
 from apps.projects.models import Project
@@ -80,7 +81,7 @@ class ComparisonForm(forms.Form):
         self._versions = {str(version.pk): version for version in _testable(project)}
         field = self.fields["model_version"]
         assert isinstance(field, forms.ModelChoiceField)
-        field.queryset = models
+        field.queryset = self._models = models
         self._offer("suite", self._task_choices())
         self._offer("general_suite", self._general_choices())
         self._runs = {str(run.pk): run for run in finished_recordings(project)}
@@ -142,6 +143,19 @@ class ComparisonForm(forms.Form):
             "contenders": baselines + 1 + (str(chosen("recorded") or "") in self._runs),
             "calls": items * (baselines + 1) + 2 * general if items is not None else None,
         }
+
+    def tools_note(self) -> str:
+        """What the chosen model would not read of the chosen items; empty where nothing is chosen, or lost."""
+        kind, _, key = str(self["suite"].value() or "").partition(":")
+        chosen = str(self["model_version"].value() or "")
+        model = next((one for one in self._models if str(one.pk) == chosen), None)
+        if model is None:
+            return ""
+        return tools_note(
+            model.base_model,
+            suite=self._suites.get(key) if kind == "suite" else None,
+            version=self._versions.get(key) if kind == "version" else None,
+        )
 
     def _item_count(self, choice: str) -> int | None:
         kind, _, key = choice.partition(":")

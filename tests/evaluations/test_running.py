@@ -87,6 +87,17 @@ def test_a_second_comparison_asks_only_what_is_new(small, work, inference):
     assert second.look == 2
 
 
+def test_a_comparison_that_ended_without_a_verdict_was_no_look(small, work, inference):
+    suite = small.suite()
+    stopped = small.comparison(suite)
+    Comparison.objects.filter(pk=stopped.pk).update(state=ComparisonState.CANCELLED)
+
+    decided = work(small.comparison(suite))
+
+    assert decided.state == ComparisonState.DONE
+    assert decided.look == 1
+
+
 def test_a_refused_question_is_unscored_with_its_reason(small, work, inference):
     def too_long(body):
         if body["model"] and "Ticket 15:" in body["messages"][-1]["content"]:

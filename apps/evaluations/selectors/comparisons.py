@@ -24,6 +24,11 @@ def comparisons_of(project: Project) -> QuerySet[Comparison]:
     )
 
 
+def next_look(suite: Suite) -> int:
+    """Which look at the items a verdict would be. A comparison that ended without one has shown nothing."""
+    return Comparison.objects.filter(suite=suite, state=ComparisonState.DONE).count() + 1
+
+
 def suites_of(project: Project) -> QuerySet[Suite]:
     return (
         Suite.objects.filter(project=project)

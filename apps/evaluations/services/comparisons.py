@@ -11,6 +11,7 @@ from apps.audit.services import record
 from apps.core.errors import PortalError
 from apps.core.states import transition
 from apps.evaluations.models import Comparison, ComparisonBaseline, ComparisonState, Suite, SuiteKind
+from apps.evaluations.selectors.comparisons import next_look
 from apps.evaluations.selectors.leakage import leaked_items, training_version_of
 from apps.operations.models import Operation, OperationState
 from apps.operations.services import operation_start
@@ -92,7 +93,7 @@ def _queue(wanted: Mapping[str, Any], baselines: Sequence[tuple[str, Variant]], 
     """The comparison under the project's next number, as one more look at its suite, and its operation."""
     project, by, suite = fields["project"], fields["created_by"], wanted["suite"]
     last = Comparison.objects.filter(project=project).aggregate(last=models.Max("number"))["last"] or 0
-    look = Comparison.objects.filter(suite=suite).count() + 1
+    look = next_look(suite)
     comparison = Comparison.objects.create(number=last + 1, look=look, **wanted, **fields)
     ComparisonBaseline.objects.bulk_create(
         ComparisonBaseline(comparison=comparison, variant=variant, label=label[:60], order=order)

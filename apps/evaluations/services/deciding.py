@@ -14,6 +14,7 @@ from apps.core.states import transition
 from apps.evaluations.models import Comparison, ComparisonState, Run, Suite
 from apps.evaluations.run_metrics import ScoredAnswer, majority_reference
 from apps.evaluations.selectors.answers import scored_answers
+from apps.evaluations.selectors.comparisons import next_look
 from apps.evaluations.skills import skill_table
 from apps.evaluations.statistics import macro_f1_difference
 from apps.evaluations.verdict import Contender, GeneralSkill, Rules, decide
@@ -52,9 +53,11 @@ def comparison_decide(*, comparison: Comparison) -> None:
         "software": _software(),
     }
     with transaction.atomic():
+        Suite.objects.select_for_update(no_key=True).get(pk=comparison.suite_id)  # one look at a time
         transition(
             comparison,
             ComparisonState.DONE,
+            look=next_look(comparison.suite),
             verdict=verdict.to_dict(),
             verdict_hash=verdict.hash,
             outcome=str(verdict.outcome),

@@ -56,5 +56,6 @@ def _preview(request: ProjectRequest, form: ComparisonForm) -> dict[str, object]
     return {
         **counts,
         "paid_over": paid,
+        "tools_note": form.tools_note(),
         "time": estimated_time(calls, answers_per_second(request.project)) if calls else None,
     }
