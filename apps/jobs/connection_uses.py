@@ -1,5 +1,7 @@
 """What of the training side runs over a connection, so that it is not taken away from under it."""
 
+from django.db.models import Q
+
 from apps.jobs.models import FilesState, RecoveredFiles, RecoveredJob, RecoveryState, TrainingJob
 from apps.providers.models import Connection
 
@@ -7,8 +9,10 @@ NAMED = 20
 
 
 def jobs_over(connection: Connection) -> list[str]:
-    """Jobs that have not ended, oldest first, in words for a page."""
-    jobs = TrainingJob.objects.filter(base_model__connection=connection, state__in=TrainingJob.OPEN)
+    """Jobs that have not ended, or are still looked for there, oldest first, in words for a page."""
+    jobs = TrainingJob.objects.filter(base_model__connection=connection).filter(
+        Q(state__in=TrainingJob.OPEN) | Q(next_poll_at__isnull=False)
+    )
     return [f"the job “{name}”" for name in jobs.order_by("pk").values_list("name", flat=True)[:NAMED]]
 
 

@@ -20,6 +20,8 @@ from apps.operations.services import operation_unpark
 
 # A worker that is stopped and started again, as at every update, is an attempt; the training goes on through it.
 MAX_ATTEMPTS = 50
+# Every try to send a job while its provider is away is an attempt.
+MAX_TRIES_TO_SEND = 2000
 
 
 def stopped(operation: Operation) -> None:
@@ -46,7 +48,7 @@ def train(operation: Operation, progress: Progress) -> None:
     KIND_REMOTE,
     queue="default",
     on_stopped=lambda operation: job_stop(operation=operation),
-    max_attempts=MAX_ATTEMPTS,
+    max_attempts=MAX_TRIES_TO_SEND,
     on_cancel_asked=lambda operation: job_poll_soon(operation=operation),
 )
 def train_remotely(operation: Operation, progress: Progress) -> None:

@@ -211,9 +211,25 @@ def test_a_job_that_the_provider_lost_fails_and_keeps_its_points(begin, peer):
     peer.advance(job.handle, "metrics")
     poll(job)
     peer.forget_job(job.handle)
-    poll(job)
+    # Once may be a machine of the provider that does not know it yet.
+    assert poll(job).state == JobState.RUNNING
+    assert "job" in job.poll_error
+    poll(poll(job))
     assert job.state == JobState.FAILED
     assert job.points.exists()
+
+
+def test_a_cancel_that_the_provider_refuses_is_said_and_its_job_is_followed(begin, peer, people):
+    job = work(begin())
+    job_cancel(job=job, by=people.lea)
+    peer.refuse_next(403)  # the cancel; what becomes of the job can be asked
+    poll(job)
+    assert job.state == JobState.QUEUED
+    assert "may not do this" in job.poll_error
+    peer.advance(job.handle, "succeeded")
+    peer.refuse_next(403)
+    assert poll(job).state == JobState.SUCCEEDED
+    assert job.poll_error == ""
 
 
 def test_polls_get_rarer_the_longer_a_job_takes(begin, peer):

@@ -12,12 +12,14 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from django.db import connection, transaction
-from django.db.models import Exists, OuterRef
+from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 
-from apps.core.errors import StaleStateError
+from apps.core.errors import PortalError, StaleStateError
 from apps.jobs.ingest import events_ingest
 from apps.jobs.models import TrainingJob
+from apps.jobs.remote.leftovers import leftover_look, leftover_store
+from apps.jobs.remote.sending import job_key
 from apps.jobs.remote.steps import job_poll_failed, job_polled, job_remote_checkpoints, jobs_unchanged
 from apps.jobs.services import job_mark_running, job_operation, job_succeed
 from apps.operations.live import announce, channel_of_subject
@@ -46,6 +48,10 @@ JITTER = 0.2
 LONGEST_BACK_OFF_SECONDS = 600.0
 GIVE_UP_AFTER = 400
 """Failures in a row, about three days of them."""
+GONE_AFTER = 3
+"""A job that is new may not be known to every machine of a provider yet, and a key may be the wrong one for a moment."""
+NO_RESULT_AFTER = 20
+"""Some hours: a tuned model may be named later than the end of the training."""
 
 
 @dataclass(frozen=True)
@@ -65,12 +71,20 @@ def poll_due_jobs() -> int:
         while due := _take():
             jobs = [job for job in due if job.handle]
             for job in due:
-                if not job.handle:
+                if not job.handle and job.is_active:
                     _send_again(job)
             unchanged = [answer.job for answer in executor.map(_ask, jobs) if not _store(answer)]
             jobs_unchanged(due=[(job, _pause(job)) for job in unchanged])
+            _look_for(executor, [job for job in due if job.has_ended])
             polled += len(due)
     return polled
+
+
+def _look_for(executor: ThreadPoolExecutor, ended: Sequence[TrainingJob]) -> None:
+    for found in executor.map(leftover_look, ended, [job_key(job) for job in ended]):
+        failures = found.job.poll_failures
+        again_at = timezone.now() + timedelta(seconds=_back_off(failures))
+        leftover_store(found, again_at=again_at, gives_up=failures + 1 >= GIVE_UP_AFTER)
 
 
 def _take() -> Sequence[TrainingJob]:
@@ -96,7 +110,8 @@ def _take() -> Sequence[TrainingJob]:
         cancel_requested_at__isnull=False,
     )
     return list(
-        TrainingJob.objects.filter(pk__in=ids, state__in=TrainingJob.ACTIVE)
+        TrainingJob.objects.filter(pk__in=ids)
+        .filter(Q(state__in=TrainingJob.ACTIVE) | Q(handle=""))
         .annotate(stop_asked=Exists(stopping))
         .select_related("project__workspace", "base_model__connection__workspace", "created_by")
         .defer("configuration", "environment", "plan", "provider_reply")
@@ -117,17 +132,32 @@ def _ask(job: TrainingJob) -> Answer:
     assert job.base_model.connection is not None
     try:
         adapter: RemoteTrainer = adapter_for(job.base_model.connection)
-        if job.stop_asked:  # type: ignore[attr-defined]
-            adapter.cancel(job.handle)
+        refused = _cancel(adapter, job) if job.stop_asked else None  # type: ignore[attr-defined]
         progress = adapter.poll(job.handle, cursor=job.cursor)
+        if refused is not None and not progress.state.is_final:
+            return Answer(job, error=refused)
         result = adapter.result(job.handle) if progress.state is TrainingState.SUCCEEDED else None
         return Answer(job, progress=progress, result=result)
     except ProviderError as error:
         return Answer(job, error=error)
+    except PortalError as error:
+        # Its secrets can't be read, or it was removed: a person mends that.
+        return Answer(job, error=ProviderError(error.message, code=error.code))
     except Exception as error:
         # One provider's surprise must not keep the other jobs from being asked about.
         logger.exception("job.poll_crashed", extra={"job": job.pk})
         return Answer(job, error=ProviderUnavailableError(f"The answer could not be read: {error!r}."))
+
+
+def _cancel(adapter: RemoteTrainer, job: TrainingJob) -> ProviderError | None:
+    """Why it was refused: what became of the job is asked all the same."""
+    try:
+        adapter.cancel(job.handle)
+    except ProviderUnavailableError:
+        raise
+    except ProviderError as error:
+        return error
+    return None
 
 
 def _store(answer: Answer) -> bool:
@@ -162,14 +192,26 @@ def _is_unchanged(job: TrainingJob, progress: RemoteProgress) -> bool:
 
 
 def _store_error(job: TrainingJob, error: ProviderError) -> None:
+    failures = job.poll_failures + 1
     gone = isinstance(error, JobUnknownError)
-    if gone or job.poll_failures + 1 >= GIVE_UP_AFTER:
-        why = (
-            f"{error.message} What it reported until then is kept."
-            if gone
-            else f"The provider has not answered for days, so the job was given up here. It said last: {error.message}"
+    if gone and failures >= GONE_AFTER:
+        _end(job, OperationState.FAILED, f"{error.message} What it reported until then is kept.")
+        return
+    if error.code == "no_result" and failures >= NO_RESULT_AFTER:
+        _end(
+            job,
+            OperationState.FAILED,
+            "The provider says that the training succeeded, but names no tuned model. Look for it there."
+            f" {error.message}",
         )
-        _end(job, OperationState.FAILED, why)
+        return
+    if failures >= GIVE_UP_AFTER:
+        _end(
+            job,
+            OperationState.FAILED,
+            "The provider could not be asked for days, so the job was given up here; it may still train there. The"
+            f" last reason: {error.message}",
+        )
         return
     wait = max(_back_off(job.poll_failures), getattr(error, "retry_after", None) or 0.0)
     job_poll_failed(job=job, error=error, next_poll_at=timezone.now() + timedelta(seconds=wait))

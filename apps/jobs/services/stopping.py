@@ -114,8 +114,18 @@ def job_stop(*, operation: Operation) -> None:
         )
         return
     state = JobState.CANCELLED if cancelled else JobState.FAILED
+    now = timezone.now()
+    # Nobody knows whether its provider has created it: it is looked for there.
+    unsure = job.submission_started_at is not None and not job.handle
     transition(
-        job, state, finished_at=timezone.now(), error=operation.error, pausing=False, next_poll_at=None
+        job,
+        state,
+        finished_at=now,
+        error=operation.error,
+        pausing=False,
+        poll_failures=0,
+        poll_error="",
+        next_poll_at=now if unsure else None,
     )
     record(
         workspace=job.project.workspace,
