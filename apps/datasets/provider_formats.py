@@ -16,11 +16,12 @@ import msgspec
 from apps.datasets.chat_rows import rejected_of
 from apps.datasets.exports import ExportRow, parts_of
 
-TOOLS, CALLS, WEIGHTS, DEVELOPER, NAMES, PAIR, LONG_PAIR, OTHER = (
+TOOLS, CALLS, WEIGHTS, DEVELOPER, SYSTEMS, NAMES, PAIR, LONG_PAIR, OTHER = (
     "tools",
     "calls",
     "weights",
     "developer",
+    "systems",
     "names",
     "pair",
     "long_pair",
@@ -30,7 +31,8 @@ FEATURES: dict[str, str] = {
     TOOLS: "a list of tools",
     CALLS: "calls of tools",
     WEIGHTS: "answers that are not to be trained on (weight 0)",
-    DEVELOPER: "developer messages",
+    DEVELOPER: "the developer role (its messages become system messages)",
+    SYSTEMS: "the border between system messages (they become one)",
     NAMES: "names of speakers",
     PAIR: "a rejected answer",
     LONG_PAIR: "a rejected answer of several messages",
@@ -55,6 +57,8 @@ def features_of(payload: Mapping[str, Any]) -> str:
             found.add(DEVELOPER)
         if message.get("name"):
             found.add(NAMES)
+    if len(payload["messages"]) > 1 and payload["messages"][1]["role"] in _SYSTEM:
+        found.add(SYSTEMS)  # they stand nowhere but at the beginning
     refused = rejected_of(payload)  # type: ignore[arg-type]
     if refused is not None:
         found.add(PAIR)
@@ -87,14 +91,21 @@ class ProviderFormat:
     def losses(self, counts: Mapping[str, int]) -> "Losses":
         """`counts`: features of a row, joined by commas -> rows that hold exactly these."""
         left_out, dropped = 0, dict.fromkeys(self.dropped, 0)
+        reasons: set[str] = set()
         for joined, rows in counts.items():
             held = set(joined.split(",")) - {""}
-            if held & set(self.left_out) or (self.needs and self.needs not in held):
+            why = [f"with {FEATURES[each]}" for each in self.left_out if each in held]
+            if self.needs and self.needs not in held:
+                why = [f"without {FEATURES[self.needs]}"]
+            if why:
                 left_out += rows
+                reasons.update(why)
                 continue
             for feature in self.dropped:
                 dropped[feature] += rows if feature in held else 0
-        return Losses(left_out, {feature: rows for feature, rows in dropped.items() if rows})
+        return Losses(
+            left_out, {feature: rows for feature, rows in dropped.items() if rows}, tuple(sorted(reasons))
+        )
 
 
 @dataclass(frozen=True)
@@ -103,6 +114,8 @@ class Losses:
     """Rows that are not in the file."""
     dropped: dict[str, int]
     """Feature -> rows in the file that lost it."""
+    reasons: tuple[str, ...] = ()
+    """Why rows are left out, in words: with calls of tools."""
 
 
 # --- OpenAI's lines, as Together and Fireworks take them ----------------------------------------------------
@@ -261,8 +274,13 @@ def _turns(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [message for message in messages if message["role"] not in _SYSTEM]
 
 
-_PAIR_OF_TEXTS = {"left_out": (CALLS, LONG_PAIR), "dropped": (TOOLS, WEIGHTS, NAMES, OTHER), "needs": PAIR}
-_TEXT_ONLY = {"left_out": (CALLS,), "dropped": (TOOLS, WEIGHTS, NAMES, PAIR, OTHER)}
+_ONE_SYSTEM = (DEVELOPER, SYSTEMS)
+_PAIR_OF_TEXTS = {
+    "left_out": (CALLS, LONG_PAIR),
+    "dropped": (TOOLS, WEIGHTS, *_ONE_SYSTEM, NAMES, OTHER),
+    "needs": PAIR,
+}
+_TEXT_ONLY = {"left_out": (CALLS,), "dropped": (TOOLS, WEIGHTS, *_ONE_SYSTEM, NAMES, PAIR, OTHER)}
 
 PROVIDER_FORMATS: dict[str, ProviderFormat] = {
     each.key: each
@@ -272,14 +290,14 @@ PROVIDER_FORMATS: dict[str, ProviderFormat] = {
             "Together and Fireworks",
             "OpenAI's lines with nothing beside messages and tools; developer messages become system messages.",
             _openai_row,
-            dropped=(PAIR, OTHER),
+            dropped=(DEVELOPER, PAIR, OTHER),
         ),
         ProviderFormat(
             "together-preference",
             "Together and Fireworks, preference pairs",
             "OpenAI's preference lines, for DPO.",
             _openai_pair,
-            dropped=(OTHER,),
+            dropped=(DEVELOPER, OTHER),
             needs=PAIR,
         ),
         ProviderFormat(
@@ -294,9 +312,7 @@ PROVIDER_FORMATS: dict[str, ProviderFormat] = {
             "Gemini on Vertex, preference pairs",
             "Contents that end with the user, and two completions with their scores.",
             _gemini_pair,
-            left_out=(CALLS, LONG_PAIR),
-            dropped=(TOOLS, WEIGHTS, NAMES, OTHER),
-            needs=PAIR,
+            **_PAIR_OF_TEXTS,  # type: ignore[arg-type]
         ),
         ProviderFormat(
             "bedrock",
@@ -332,7 +348,7 @@ PROVIDER_FORMATS: dict[str, ProviderFormat] = {
             "Conversations for `chat_template`; every message says whether it is trained on.",
             _axolotl_row,
             left_out=(CALLS,),
-            dropped=(TOOLS, NAMES, PAIR, OTHER),
+            dropped=(TOOLS, *_ONE_SYSTEM, NAMES, PAIR, OTHER),
         ),
         ProviderFormat(
             "axolotl-preference",

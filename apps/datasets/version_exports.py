@@ -91,12 +91,20 @@ def checks_passed(version: Version) -> dict[str, Any] | None:
     }
 
 
-def feature_counts(version: Version) -> Mapping[str, int]:
-    """What rows hold that not every format can carry -> rows; of versions frozen before this was counted, now."""
-    counted: dict[str, int] | None = version.statistics.get("features")
-    if counted is not None:
-        return counted
-    return Counter(features_of(row.payload) for row in version_export_rows(version))
+def feature_counts(version: Version, *splits: str) -> Mapping[str, int]:
+    """What rows of these splits, or of all, hold that not every format can carry -> rows.
+
+    Of versions frozen before this was counted, it is counted now.
+    """
+    wanted = splits or Split.values
+    counted: dict[str, dict[str, int]] | None = version.statistics.get("features_by_split")
+    total: Counter[str] = Counter()
+    for split in wanted:
+        if counted is None:
+            total.update(features_of(row.payload) for row in version_export_rows(version, split))
+        else:
+            total.update(counted.get(split, {}))
+    return total
 
 
 @dataclass(frozen=True)

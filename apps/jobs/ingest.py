@@ -74,7 +74,10 @@ def _environment(batch: _Batch, event: TrainingEvent) -> None:
 
 def _plan(batch: _Batch, event: TrainingEvent) -> None:
     """A restarted trainer goes on from a checkpoint: what an earlier one reported after it will come again."""
-    batch.set(plan=dict(event.data), total_steps=event.data.get("steps"))
+    sent = {
+        name: batch.job.plan[name] for name in ("examples", "validation_examples") if name in batch.job.plan
+    }
+    batch.set(plan=sent | event.data, total_steps=event.data.get("steps"))
     _rewind(batch, event.data.get("resumed_from_step") or 0)
 
 

@@ -122,6 +122,7 @@ class TrainingJob(TimeStampedModel):
     next_poll_at = models.DateTimeField(null=True)
     poll_failures = models.PositiveIntegerField(default=0, help_text="In a row.")
     poll_error = models.TextField(blank=True, help_text="Why the provider could not be asked last.")
+    expected_end_at = models.DateTimeField(null=True, help_text="As the provider says, where it does.")
     polled_at = models.DateTimeField(null=True, help_text="When the provider answered last.")
     provider_status = models.CharField(max_length=60, blank=True, help_text="The provider's own word.")
     provider_reply = models.JSONField(default=dict, help_text="Its last answer, for diagnosis.")

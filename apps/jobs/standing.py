@@ -21,6 +21,10 @@ PHASE_LABELS = {
     "preparing": "Preparing the data",
     "training": "Training",
     "saving": "Saving",
+    # Of jobs at providers.
+    "sending": "Sending the data",
+    "queued": "Waiting there",
+    "running": "Training there",
 }
 
 
@@ -82,7 +86,15 @@ class Standing:
 
     @property
     def none(self) -> str:
-        return "none yet" if self.job.is_active else "none"
+        """What stands for a figure that was never measured, or that the provider keeps to itself."""
+        if self.job.is_active:
+            return "none yet"
+        return "none" if self.job.base_model.connection_id is None else "not told"
+
+    @property
+    def is_looked_for(self) -> bool:
+        """It ended here before anybody knew whether its provider had created it."""
+        return self.job.has_ended and self.job.next_poll_at is not None
 
 
 def job_standing(job: TrainingJob, operation: Operation | None, *, now: float | None = None) -> Standing:
@@ -121,8 +133,12 @@ def _phases(job: TrainingJob, now: float) -> list[PhaseDuration]:
 
 
 def _seconds_left(job: TrainingJob, now: float) -> float | None:
-    """From the pace since the trainer last started, validation and checkpoints included."""
-    if not job.is_active or job.phase != "training" or not job.total_steps:
+    """As its provider says; else from the pace since the trainer last started, validation and checkpoints included."""
+    if not job.is_active:
+        return None
+    if job.expected_end_at is not None:
+        return max(0.0, job.expected_end_at.timestamp() - now)
+    if job.phase != "training" or not job.total_steps:
         return None
     done = job.step - (job.plan.get("resumed_from_step") or 0)
     since: float | None = next((e["started"] for e in reversed(job.phases) if e["phase"] == "training"), None)

@@ -28,19 +28,21 @@ def ending_problems(model: str, end: date | None, today: date) -> list[Problem]:
 
 
 def _of_data(support: Support, request: RemoteRequest, data: DataFacts) -> Iterator[Problem]:
-    if data.rows < support.fewest_rows:
+    rows = data.rows + (data.validation_rows if support.counts_both else 0)
+    which = "training and validation rows together" if support.counts_both else "training rows"
+    if rows < support.fewest_rows:
         yield Problem(
             code="too_few_rows",
             field="training_file",
-            message=f"At least {format_number(support.fewest_rows)} training rows are needed, and there are"
-            f" {format_number(data.rows)}.",
+            message=f"At least {format_number(support.fewest_rows)} {which} are needed, and there are"
+            f" {format_number(rows)}.",
         )
-    if support.most_rows is not None and data.rows > support.most_rows:
+    if support.most_rows is not None and rows > support.most_rows:
         yield Problem(
             code="too_many_rows",
             field="training_file",
-            message=f"At most {format_number(support.most_rows)} training rows are taken, and there are"
-            f" {format_number(data.rows)}.",
+            message=f"At most {format_number(support.most_rows)} {which} are taken, and there are"
+            f" {format_number(rows)}.",
         )
     if support.most_bytes is not None and data.bytes is not None and data.bytes > support.most_bytes:
         yield Problem(
@@ -67,9 +69,13 @@ def _of_data(support: Support, request: RemoteRequest, data: DataFacts) -> Itera
         yield Problem(
             code="row_too_long",
             field="training_file",
-            severity="warning",
-            message=f"The longest row has {format_number(longest)} tokens, and the end of what is beyond"
-            f" {format_number(support.most_tokens_a_row)} is cut off.",
+            severity="error" if support.refuses_long_rows else "warning",
+            message=f"The longest row has {format_number(longest)} tokens, and "
+            + (
+                f"a file with a row of more than {format_number(support.most_tokens_a_row)} is refused."
+                if support.refuses_long_rows
+                else f"the end of what is beyond {format_number(support.most_tokens_a_row)} is cut off."
+            ),
         )
 
 

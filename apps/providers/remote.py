@@ -71,9 +71,13 @@ class Support:
     takes_seed: bool = False
     fewest_rows: int = 1
     most_rows: int | None = None
+    counts_both: bool = False
+    """`fewest_rows` and `most_rows` are of training and validation rows together."""
     most_validation_rows: int | None = None
     most_bytes: int | None = None
     most_tokens_a_row: int | None = None
+    refuses_long_rows: bool = False
+    """Where others cut a row that is too long, the whole file is refused for it."""
     note: str = ""
     """What a person should know before choosing it, in a sentence."""
 

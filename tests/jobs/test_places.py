@@ -42,6 +42,16 @@ def size(**changes):
         ({"fewest_rows": 101}, "needs at least 101 rows; there are 100", True),
         ({"most_rows": 99}, "takes at most 99 rows; there are 100", True),
         ({"most_validation_rows": 9}, "takes at most 9 validation rows; there are 10", True),
+        (
+            {"fewest_rows": 111, "counts_both": True},
+            "needs at least 111 rows, validation rows among them; there are 110",
+            True,
+        ),
+        (
+            {"most_tokens_a_row": 79, "refuses_long_rows": True},
+            "refuses files with rows over 79 tokens; 7 rows are longer",
+            False,
+        ),
         ({"takes_validation": False}, "takes no validation rows: overfitting can’t be seen", False),
         (
             {"most_bytes": 40_000},
@@ -66,22 +76,26 @@ def test_limits_that_are_met_and_figures_that_are_unknown_say_nothing():
 
 
 def test_losses_are_counted_by_format():
-    counts = {"": 5, "tools": 3, "calls,tools": 2, "pair,weights": 4, "other": 1}
+    counts = {"": 5, "tools": 3, "calls,tools": 2, "pair,weights": 4, "other": 1, "developer,systems": 2}
     in_words = {
         name: losses_in_words(found)
         for name in ("chat", "preference", "together", "gemini")
         if (found := losses_in(name, counts)) is not None
     }
     assert in_words == {
-        "chat": ["a rejected answer: 4 rows", "fields beside the conversation: 1 row"],
-        "preference": ["11 rows left out"],
-        "together": ["a rejected answer: 4 rows", "fields beside the conversation: 1 row"],
-        "gemini": [
-            "2 rows left out",
-            "a list of tools: 3 rows",
-            "answers that are not to be trained on (weight 0): 4 rows",
+        "chat": ["a rejected answer: 4 rows"],
+        "preference": ["13 rows left out, without a rejected answer"],
+        "together": [
+            "the developer role (its messages become system messages): 2 rows",
             "a rejected answer: 4 rows",
-            "fields beside the conversation: 1 row",
+        ],
+        "gemini": [
+            "2 rows left out, with calls of tools",
+            "a list of tools: 3 rows",
+            "answers with weight 0 are trained on, too: 4 rows",
+            "the developer role (its messages become system messages): 2 rows",
+            "the border between system messages (they become one): 2 rows",
+            "a rejected answer: 4 rows",
         ],
     }
     assert losses_in("something else", counts) is None
@@ -90,8 +104,8 @@ def test_losses_are_counted_by_format():
         "a list of tools: 3 rows"
     ]
     assert losses_in_words(losses_here(counts, "dpo")) == [
-        "11 rows left out",
-        "answers that are not to be trained on (weight 0): 4 rows",
+        "13 rows left out, without a rejected answer",
+        "answers with weight 0 are trained on, too: 4 rows",
     ]
 
 
@@ -116,7 +130,7 @@ def frozen(project, *, pairs=0, **statistics) -> Version:
     told = {
         "tokens": {"total": {"all": 5000, "train": 4000, "validation": 400, "test": 600}},
         "lengths": {"tokens": {"maximum": 40}, "characters": {"sum": 20_000}},
-        "features": {"": 60, "tools": 5},
+        "features_by_split": {"train": {"": 56, "tools": 4}, "validation": {"": 4, "tools": 1}},
         "preference_pairs": pairs,
     }
     Version.objects.filter(pk=version.pk).update(

@@ -61,7 +61,8 @@ class _Rows:
     """Example -> the cluster of nearly the same questions that it is in, where the checks know it."""
     pairs: bytearray = field(default_factory=bytearray)
     """A byte a row: 1 where it is a preference pair."""
-    features: Counter[str] = field(default_factory=Counter)
+    features: list[str] = field(default_factory=list)
+    """What each row holds that not every format can carry."""
     sources: Counter[int | None] = field(default_factory=Counter)
     edited: int = 0
 
@@ -190,7 +191,7 @@ def _take(
         rows.characters.append(sum(len(message.get("content") or "") for message in messages))
         rows.turns.append(sum(message["role"] == "assistant" for message in messages))
         rows.pairs.append(rejected_of(payload) is not None)
-        rows.features[features_of(payload)] += 1
+        rows.features.append(intern(features_of(payload)))
         first = messages[0]
         rows.system_prompts.add(hash(first["content"]) if first["role"] in ("system", "developer") else 0)
         if pk not in counted:
@@ -293,7 +294,7 @@ def _statistics(rows: _Rows, result: SplitResult, why_unknown: str) -> dict[str,
         ),
         "ngrams": frequent_ngrams(dict(zip(answers.names, by_answer, strict=True))),
         "origin": rows.origin,
-        "features": dict(rows.features),
+        "features_by_split": _features_by_split(rows.features, result.splits),
         "groups": len(groups.names),
         "rows_in_groups": len(rows) - groups.codes.count(NONE),
         "clusters": len(clusters.names),
@@ -305,6 +306,13 @@ def _statistics(rows: _Rows, result: SplitResult, why_unknown: str) -> dict[str,
         "preference_pairs_by_split": _by_split(rows.pairs, result.splits),
         "system_prompts": len(rows.system_prompts - {0}),
     }
+
+
+def _features_by_split(features: Sequence[str], splits: Sequence[str]) -> dict[str, dict[str, int]]:
+    counts: dict[str, dict[str, int]] = {split: {} for split in SPLITS}
+    for (split, held), rows in Counter(zip(splits, features, strict=True)).items():
+        counts[split][held] = rows
+    return counts
 
 
 def _by_split(counts: Sequence[int | None], splits: list[str]) -> dict[str, int] | None:

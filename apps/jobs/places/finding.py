@@ -1,7 +1,7 @@
 """Where a version could be trained: a line for every model of every connection, and for this installation's own."""
 
 import statistics
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -20,6 +20,7 @@ from apps.jobs.places.limits import (
     DPO,
     DataSize,
     Limit,
+    as_sent,
     length_limits_here,
     limits_of,
     losses_here,
@@ -127,7 +128,9 @@ class _Finding:
         self.objective, self.epochs, self.today = objective, epochs, today
         self.version, self.workspace = version, workspace
         self.data = data_size(version, objective)
-        self.features: Mapping[str, int] = feature_counts(version)
+        self.training: Mapping[str, int] = feature_counts(version, Split.TRAIN)
+        self.validation: Mapping[str, int] = feature_counts(version, Split.VALIDATION)
+        self.features = Counter(self.training) + Counter(self.validation)
         self.book: PriceBook = price_book(workspace)
         self.rates = measured_rates(workspace, objective)
         models: QuerySet[BaseModel] = BaseModel.objects.filter(workspace=workspace).select_related(
@@ -218,7 +221,9 @@ class _Finding:
             connection=connection,
             base_model=base_model,
             epochs=epochs,
-            limits=limits_of(support, self.data),
+            limits=limits_of(
+                support, as_sent(self.data, support.data_format, self.training, self.validation)
+            ),
             losses=losses_in_words(losses) if losses is not None else None,
             note=support.note,
             price=price,

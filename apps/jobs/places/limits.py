@@ -1,7 +1,7 @@
 """Whether a version fits what a provider takes, and what of it would be lost. No database."""
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from apps.core.formatting import format_bytes, format_number
 from apps.datasets.provider_formats import FEATURES, OTHER, PAIR, PROVIDER_FORMATS, WEIGHTS, Losses
@@ -35,12 +35,16 @@ class Limit:
 def limits_of(support: Support, data: DataSize) -> list[Limit]:
     """Every limit of the provider that the data breaks."""
     found = []
-    if data.rows < support.fewest_rows:
+    rows = data.rows + (data.validation_rows if support.counts_both else 0)
+    both = ", validation rows among them" if support.counts_both else ""
+    if rows < support.fewest_rows:
         found.append(
-            _stop(f"needs at least {_rows(support.fewest_rows)}; there are {format_number(data.rows)}")
+            _stop(f"needs at least {_rows(support.fewest_rows)}{both}; there are {format_number(rows)}")
         )
-    if support.most_rows is not None and data.rows > support.most_rows:
-        found.append(_stop(f"takes at most {_rows(support.most_rows)}; there are {format_number(data.rows)}"))
+    if support.most_rows is not None and rows > support.most_rows:
+        found.append(
+            _stop(f"takes at most {_rows(support.most_rows)}{both}; there are {format_number(rows)}")
+        )
     most_validation = support.most_validation_rows
     if data.validation_rows and not support.takes_validation:
         found.append(Limit(text="takes no validation rows: overfitting can’t be seen"))
@@ -58,7 +62,21 @@ def limits_of(support: Support, data: DataSize) -> list[Limit]:
                 f" {format_bytes(data.bytes)}"
             )
         )
-    return found + _length_limits(support.most_tokens_a_row, data)
+    return found + _length_limits(support, data)
+
+
+def as_sent(
+    data: DataSize, data_format: str, training: Mapping[str, int], validation: Mapping[str, int]
+) -> DataSize:
+    """The rows that get into the files of a format, from what the rows of each split hold."""
+    sent = [
+        None if losses is None else sum(counts.values()) - losses.left_out
+        for counts in (training, validation)
+        for losses in [losses_in(data_format, counts)]
+    ]
+    if sent[0] is None or sent[1] is None:
+        return data
+    return replace(data, rows=sent[0], validation_rows=sent[1])
 
 
 def length_limits_here(context_length: int | None, data: DataSize) -> list[Limit]:
@@ -69,12 +87,18 @@ def length_limits_here(context_length: int | None, data: DataSize) -> list[Limit
     return [Limit(text=f"{_rows(over)} longer than {format_number(context_length or 0)} tokens left out")]
 
 
-def _length_limits(most: int | None, data: DataSize) -> list[Limit]:
+def _length_limits(support: Support, data: DataSize) -> list[Limit]:
+    most = support.most_tokens_a_row
     if most is None or data.longest is None or data.longest <= most:
         return []
     over = data.over(most)
     if not over:
         return []
+    if support.refuses_long_rows:
+        # Not stopped: its own tokenizer may count fewer.
+        return [
+            Limit(text=f"refuses files with rows over {format_number(most)} tokens; {_rows(over)} are longer")
+        ]
     return [Limit(text=f"{_rows(over)} longer than the {format_number(most)} tokens that are read")]
 
 
@@ -116,7 +140,8 @@ def losses_here(counts: Mapping[str, int], objective: str, unseen: Collection[st
 
 def _of_pairs(counts: Mapping[str, int], dropped: tuple[str, ...]) -> Losses:
     pairs = {joined: rows for joined, rows in counts.items() if PAIR in joined.split(",")}
-    return Losses(sum(counts.values()) - sum(pairs.values()), _held(pairs, dropped))
+    left_out = sum(counts.values()) - sum(pairs.values())
+    return Losses(left_out, _held(pairs, dropped), (f"without {FEATURES[PAIR]}",) if left_out else ())
 
 
 def _held(counts: Mapping[str, int], features: tuple[str, ...]) -> dict[str, int]:
@@ -128,9 +153,21 @@ def _held(counts: Mapping[str, int], features: tuple[str, ...]) -> dict[str, int
 
 
 def losses_in_words(losses: Losses) -> list[str]:
-    """A line each: 3 rows left out; a list of tools: 12 rows."""
-    lines = [f"{_rows(losses.left_out)} left out"] if losses.left_out else []
-    return lines + [f"{FEATURES[feature]}: {_rows(rows)}" for feature, rows in losses.dropped.items()]
+    """A line each: 3 rows left out, with calls of tools; a list of tools: 12 rows.
+
+    Nothing of fields beside the conversation: no trainer reads them.
+    """
+    why = f", {' or '.join(losses.reasons)}" if losses.reasons else ""
+    lines = [f"{_rows(losses.left_out)} left out{why}"] if losses.left_out else []
+    return lines + [
+        f"{_IN_TRAINING.get(feature, FEATURES[feature])}: {_rows(rows)}"
+        for feature, rows in losses.dropped.items()
+        if feature != OTHER
+    ]
+
+
+_IN_TRAINING = {WEIGHTS: "answers with weight 0 are trained on, too"}
+"""Where the loss means something that its name does not say."""
 
 
 def losses_unknown(features: Collection[str]) -> list[str]:

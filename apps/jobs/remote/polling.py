@@ -49,7 +49,7 @@ LONGEST_BACK_OFF_SECONDS = 600.0
 GIVE_UP_AFTER = 400
 """Failures in a row, about three days of them."""
 GONE_AFTER = 3
-"""A job that is new may not be known to every machine of a provider yet, and a key may be the wrong one for a moment."""
+"""In a row. A new job may not be known to every machine of a provider yet, and a key may be wrong for a moment."""
 NO_RESULT_AFTER = 20
 """Some hours: a tuned model may be named later than the end of the training."""
 

@@ -1,12 +1,13 @@
 """What is known of a job at a provider before it is sent: what of the data reaches it, its limits, its cost."""
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from apps.datasets.models import Version
+from apps.datasets.models import Split, Version
 from apps.datasets.version_exports import feature_counts
 from apps.jobs.places.finding import data_size
-from apps.jobs.places.limits import DPO, Limit, limits_of, losses_in, losses_in_words
+from apps.jobs.places.limits import DPO, Limit, as_sent, limits_of, losses_in, losses_in_words
 from apps.jobs.remote.recipes import CostEstimate
 from apps.providers.prices import TRAINING, FoundPrice
 from apps.providers.remote import Support
@@ -50,7 +51,8 @@ def prospect(
     numbers: Mapping[str, float | int],
 ) -> Prospect:
     """Nothing is asked of the provider."""
-    size = data_size(version, objective)
+    training, validation = (feature_counts(version, split) for split in (Split.TRAIN, Split.VALIDATION))
+    size = as_sent(data_size(version, objective), support.data_format, training, validation)
     price = price_for(
         workspace=base_model.workspace,
         provider=base_model.provider,
@@ -61,14 +63,15 @@ def prospect(
     )
     usual = next((number.usual for number in support.numbers if number.name == "epochs"), None)
     epochs = numbers.get("epochs", usual)
-    losses = losses_in(support.data_format, feature_counts(version))
+    losses = losses_in(support.data_format, Counter(training) + Counter(validation))
     limits = limits_of(support, size)
     if objective == DPO and not size.rows:
         limits = [
             Limit(text="learns from preference pairs, and none of the training rows is one", stops=True)
         ]
-    elif losses is not None and losses.left_out >= version.row_count:
-        limits.append(Limit(text="can't be sent a single row of this version", stops=True))
+    elif not size.rows:
+        why = f": all are {' or '.join(losses.reasons)}" if losses is not None and losses.reasons else ""
+        limits = [Limit(text=f"can't be sent a single training row of this version{why}", stops=True)]
     return Prospect(
         rows=size.rows,
         validation_rows=size.validation_rows if support.takes_validation else 0,

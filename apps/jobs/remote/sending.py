@@ -9,6 +9,7 @@ import logging
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -22,6 +23,8 @@ from apps.datasets.models import Split
 from apps.datasets.version_exports import export_file
 from apps.jobs.models import TrainingJob
 from apps.jobs.remote.steps import (
+    job_data_note,
+    job_phase_note,
     job_problem_note,
     job_quoted,
     job_send_later,
@@ -56,6 +59,15 @@ class SendingFailedError(PortalError):
     code = "sending_failed"
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Written:
+    """A data file as it was written for the provider."""
+
+    sha256: str
+    size: int
+    rows: int
+
+
 class Sender:
     """One attempt to bring one job to its provider. `run` ends by parking the operation, or raises why not.
 
@@ -71,6 +83,7 @@ class Sender:
         self._adapter: RemoteTrainer = adapter_for(self._connection)
         self._waited = 0.0
         self._tried = False
+        self._written: dict[FileRole, _Written] = {}
 
     def run(self) -> None:
         if not self._job.handle:
@@ -88,6 +101,7 @@ class Sender:
             if found is not None:
                 job_sent(job=self._job, handle=found)
                 return
+        job_phase_note(job=self._job, phase="sending")
         request = self._request()
         self._refuse_problems(request)
         self._ask_price(request)
@@ -116,7 +130,8 @@ class Sender:
         """The provider's name for a split's file, which is sent unless the same content was sent before."""
         with tempfile.TemporaryDirectory(dir=settings.FTPORTAL_HOME, prefix="send-") as folder:
             path = Path(folder) / f"{role}.jsonl"
-            sha256, size = self._write(split, path)
+            written = self._written[role] = self._write(split, path)
+            sha256, size = written.sha256, written.size
             if not size:
                 if role == "training":
                     raise SendingFailedError("No training row can be written in the format of this provider.")
@@ -144,20 +159,21 @@ class Sender:
         self._is_ready(provider_file, role)
         return provider_file
 
-    def _write(self, split: str, path: Path) -> tuple[str, int]:
+    def _write(self, split: str, path: Path) -> "_Written":
         file = export_file(self._job.version, self._job.configuration["data"]["format"], split)
         assert file is not None
         self._progress.report(message="Writing the data")
-        digest, size, checked = hashlib.sha256(), 0, 0
+        digest, size, rows, checked = hashlib.sha256(), 0, 0, 0
         with path.open("wb") as target:
             for piece in file.content:
                 target.write(piece)
                 digest.update(piece)
                 size += len(piece)
+                rows += piece.count(b"\n")
                 if size - checked > CHECK_EVERY_BYTES:
                     self._progress.check()
                     checked = size
-        return digest.hexdigest(), size
+        return _Written(sha256=digest.hexdigest(), size=size, rows=rows)
 
     def _is_ready(self, provider_file: str, role: FileRole, *, lost_is_fine: bool = False) -> bool:
         """True once the file can be trained on; parks while the provider looks at it. Providers delete files after a
@@ -184,8 +200,11 @@ class Sender:
     # --- The job ----------------------------------------------------------------------------------------------------
 
     def _refuse_problems(self, request: RemoteRequest) -> None:
-        version = self._job.version
-        data = DataFacts(rows=version.train_count, validation_rows=version.validation_count)
+        training, validation = self._written["training"], self._written.get("validation")
+        data = DataFacts(
+            rows=training.rows, validation_rows=validation.rows if validation else 0, bytes=training.size
+        )
+        job_data_note(job=self._job, rows=data.rows, validation_rows=data.validation_rows)
         errors = [each for each in self._adapter.validate(request, data) if each.severity == "error"]
         if errors:
             raise SendingFailedError(" ".join(each.message for each in errors))

@@ -12,7 +12,7 @@ from django.utils import timezone
 from apps.audit.services import record
 from apps.jobs.models import Checkpoint, TrainingJob
 from apps.operations.models import Operation
-from apps.providers.contracts import ProviderError, RemoteCheckpoint, TrainingEvent
+from apps.providers.contracts import ProviderError, RemoteCheckpoint, TrainingEvent, TrainingState
 from apps.providers.remote import RemoteProgress
 
 LOG_CHARACTERS = 64 * 1024
@@ -39,6 +39,22 @@ def job_quoted(*, job: TrainingJob, cost: Decimal, currency: str) -> None:
     TrainingJob.objects.filter(pk=job.pk).update(
         estimated_cost=cost, currency=currency, price_date=timezone.localdate(), updated_at=timezone.now()
     )
+
+
+def job_data_note(*, job: TrainingJob, rows: int, validation_rows: int) -> None:
+    """What the files that the provider gets hold; its own plan leaves these figures as they are."""
+    job.plan = {**job.plan, "examples": rows, "validation_examples": validation_rows}
+    TrainingJob.objects.filter(pk=job.pk).update(plan=job.plan, updated_at=timezone.now())
+
+
+def job_phase_note(*, job: TrainingJob, phase: str) -> None:
+    """From now on it is in this phase; no effect where it is already."""
+    with transaction.atomic():
+        current = TrainingJob.objects.select_for_update(no_key=True).get(pk=job.pk)
+        if current.phase == phase:
+            return
+        phases = [*current.phases, {"phase": phase, "started": timezone.now().timestamp()}]
+        TrainingJob.objects.filter(pk=job.pk).update(phase=phase, phases=phases)
 
 
 def job_send_later(*, job: TrainingJob, at: datetime) -> None:
@@ -87,6 +103,7 @@ def job_polled(*, job: TrainingJob, progress: RemoteProgress, next_poll_at: date
         "poll_error": "",
         "polled_at": timezone.now(),
         "next_poll_at": next_poll_at,
+        "expected_end_at": _expected_end(progress),
         "updated_at": timezone.now(),
     }
     if progress.trained_tokens is not None:
@@ -97,6 +114,19 @@ def job_polled(*, job: TrainingJob, progress: RemoteProgress, next_poll_at: date
     if said:
         fields["log_tail"] = (job.log_tail + said)[-LOG_CHARACTERS:]
     TrainingJob.objects.filter(pk=job.pk).update(**fields)
+    phase = _PHASES.get(progress.state)
+    if phase is not None:
+        job_phase_note(job=job, phase=phase)
+
+
+_PHASES = {TrainingState.QUEUED: "queued", TrainingState.RUNNING: "running"}
+"""Not the words of a trainer here: its steps are measured from its own start."""
+
+
+def _expected_end(progress: RemoteProgress) -> datetime | None:
+    if progress.seconds_left is None or progress.state.is_final:
+        return None
+    return timezone.now() + timedelta(seconds=max(0.0, progress.seconds_left))
 
 
 def jobs_unchanged(*, due: Sequence[tuple[TrainingJob, timedelta]]) -> None:

@@ -3,7 +3,6 @@
 import hashlib
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar
 
@@ -90,8 +89,7 @@ class BedrockProvider:
         support = support_of(request.base_model, request.objective)
         if support is None:
             return [_unsupported(request)]
-        together = replace(data, rows=data.rows + data.validation_rows)
-        problems = [_as_counted(problem) for problem in limit_problems(support, request, together)]
+        problems = limit_problems(support, request, data)
         if not ROLE_ARN.fullmatch(self._clients.setting("role_arn")):
             problems.append(
                 Problem(
@@ -260,17 +258,6 @@ def tuned_name(request: RemoteRequest) -> str:
     """The tuned model's name: the suffix for people, and what makes it unique in the account."""
     suffix = re.sub(r"[^a-zA-Z0-9]+", "-", request.suffix).strip("-")[:40].rstrip("-")
     return f"{suffix or 'ftportal'}-{hashlib.sha256(request.job_key.encode()).hexdigest()[:16]}"
-
-
-def _as_counted(problem: Problem) -> Problem:
-    """Bedrock counts both files together, and refuses a file with a row that is too long, where others cut the row."""
-    if problem.code in ("too_few_rows", "too_many_rows"):
-        message = problem.message.replace("training rows", "training and validation rows together")
-        return replace(problem, message=message)
-    if problem.code == "row_too_long":
-        message = "The longest row has more tokens than this model takes, and Bedrock refuses the whole file for it."
-        return replace(problem, severity="error", message=message)
-    return problem
 
 
 def _unsupported(request: RemoteRequest) -> Problem:
