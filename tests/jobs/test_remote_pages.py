@@ -9,7 +9,7 @@ from django.urls import reverse
 
 from apps.jobs.models import JobState, TrainingJob
 from apps.providers.models import Price
-from apps.providers.services import connection_check
+from apps.providers.services import connection_check, connection_create
 from apps.registry.models import BaseModel
 from tests.jobs.conftest import freeze
 
@@ -130,3 +130,85 @@ def test_a_new_job_from_one_at_a_provider_opens_the_form_filled_in_as_it_was(
     page = lea.get(url(project, "create"), {"from": job.pk}, follow=True)
     assert page.redirect_chain[0][0].startswith(url(project, "create_remote"))
     assert re.search(r'name="epochs" value="4"', page.content.decode())
+
+
+def radios(page: str) -> dict[str, tuple[bool, bool]]:
+    """What to learn from -> whether it is chosen, and whether it can be."""
+    found = re.findall(r'<input type="radio" name="objective" value="(\w+)"([^>]*)>', page)
+    return {value: ("checked" in rest, "disabled" not in rest) for value, rest in found}
+
+
+def test_preferences_are_shown_as_unavailable_with_the_reason(client_of, people, project, filled):
+    lea, there = client_of(people.lea), url(project, "create_remote")
+    answer = lea.get(there, {name: filled[name] for name in ("version", "base_model")})
+    assert radios(answer.content.decode()) == {"supervised": (True, True), "dpo": (False, False)}
+    reason = "None of the 24 training rows of Colours v1 is a preference pair"
+    assert reason in text_of(answer)
+    # What the browser can't send is refused all the same.
+    refused = lea.post(there, filled | {"objective": "dpo"})
+    assert refused.status_code == 422
+    assert reason in text_of(refused)
+    assert not TrainingJob.objects.exists()
+
+
+def test_preferences_can_be_chosen_for_pairs_and_are_preselected_where_there_is_nothing_else(
+    client_of, people, project, model
+):
+    lea, there = client_of(people.lea), url(project, "create_remote")
+    pairs = freeze(project, pairs=24, name="Pairs")
+    freeze(project, name="Newest")
+    page = lea.get(there, {"version": pairs.pk, "base_model": model.pk}).content.decode()
+    assert radios(page) == {"supervised": (False, True), "dpo": (True, True)}
+    assert 'name="beta"' in page
+
+
+def test_another_choice_brings_its_own_settings(client_of, people, project, model):
+    lea, there = client_of(people.lea), url(project, "create_remote")
+    pairs = freeze(project, pairs=12, name="Pairs")
+    asked = {"version": pairs.pk, "base_model": model.pk, "objective": "dpo"}
+    htmx = {"HX-Request": "true", "HX-Target": "section#job-preview"}
+    page = lea.get(there, asked | {"choices_shown": f"{pairs.pk} supervised"}, headers=htmx).content.decode()
+    assert 'hx-target="#job-choices"' in page
+    assert 'name="beta"' in page
+    again = lea.get(there, asked | {"choices_shown": f"{pairs.pk} dpo"}, headers=htmx).content.decode()
+    assert "job-choices" not in again
+
+
+def test_rows_that_the_format_can_not_carry_are_not_counted_as_sent(
+    client_of, people, project, workspace, settings
+):
+    """Gemini's rows carry no calls of tools, no developer role and no weights."""
+    settings.FTPORTAL_ALLOW_PRIVATE_URLS = True
+    account = connection_create(
+        workspace=workspace, provider="vertex", name="Google", by=people.ann,
+        settings={"project": "p", "location": "us-central1", "bucket": "gs://b"},
+        secrets={"service_account": "{}"},
+    )  # fmt: skip
+    base = BaseModel.objects.create(
+        workspace=workspace,
+        provider="vertex",
+        connection=account,
+        reference="gemini-3.5-flash",
+        name="Gemini",
+    )
+    call = {"id": "1", "type": "function", "function": {"name": "look", "arguments": "{}"}}
+    asked, answer = {"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Ho"}
+    special = [
+        {"messages": [asked, {"role": "assistant", "content": None, "tool_calls": [call]},
+                      {"role": "tool", "tool_call_id": "1", "content": "it"}, answer]},
+        {"messages": [{"role": "developer", "content": "Be brief."}, asked, answer]},
+        {"messages": [asked, answer | {"weight": 0}, asked, answer]},
+    ]  # fmt: skip
+    version = freeze(project, first=special, name="Special")
+    page = text_of(
+        client_of(people.lea).get(
+            url(project, "create_remote"), {"version": version.pk, "base_model": base.pk}
+        )
+    )
+    assert "Training rows 23 " in page
+    for loss in (
+        "1 row left out, with calls of tools",
+        "the developer role (its messages become system messages): 1 row",
+        "answers with weight 0 are trained on, too: 1 row",
+    ):
+        assert loss in page

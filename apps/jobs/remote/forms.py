@@ -1,10 +1,12 @@
 """The form of a training job at a provider. A setting that is left empty is left to the provider."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django import forms
+from django.utils.html import format_html
 
+from apps.core.formatting import format_number
 from apps.datasets.models import Version
 from apps.jobs.forms import BaseModelChoice, VersionChoice, shown
 from apps.jobs.hyperparameters import HyperparameterError, label
@@ -22,6 +24,18 @@ LARGEST_SEED = 2**31 - 1
 OBJECTIVES: tuple[ObjectiveName, ...] = ("supervised", "dpo")
 
 
+class ObjectiveChoice(forms.RadioSelect):
+    """What can't be chosen is shown all the same; `refused` says why, by its value."""
+
+    refused: Mapping[str, str] = {}
+
+    def create_option(self, name: str, value: Any, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        option = super().create_option(name, value, *args, **kwargs)
+        if str(value) in self.refused:
+            option["attrs"]["disabled"] = True
+        return option
+
+
 class RemoteJobForm(forms.Form):
     """Bound, it knows what would be sent: `numbers` and `prospect`, as far as they are known."""
 
@@ -30,7 +44,7 @@ class RemoteJobForm(forms.Form):
         queryset=Version.objects.none(), label="Dataset version", empty_label="Choose a frozen version"
     )
     base_model = BaseModelChoice(queryset=BaseModel.objects.none(), label="Base model", empty_label=None)
-    objective = forms.ChoiceField(label="What to learn from", widget=forms.RadioSelect)
+    objective = forms.ChoiceField(label="What to learn from", widget=ObjectiveChoice)
     name = forms.CharField(
         max_length=120,
         required=False,
@@ -54,10 +68,7 @@ class RemoteJobForm(forms.Form):
             for each in OBJECTIVES
             if (support := support_over(base_model.connection, base_model.reference, each)) is not None
         }
-        objective = self.fields["objective"]
-        assert isinstance(objective, forms.ChoiceField)
-        objective.choices = [(each, OBJECTIVE_WORDS[each]) for each in self.supports]
-        self.initial.setdefault("objective", next(iter(self.supports), ""))
+        self._offer_objectives()
         self.support = self.supports.get(str(self["objective"].value()))
         for number in self.support.numbers if self.support else ():
             self.fields[number.name] = _field(number)
@@ -71,6 +82,59 @@ class RemoteJobForm(forms.Form):
         assert isinstance(field, forms.ModelChoiceField)
         field.queryset = queryset
 
+    def _offer_objectives(self) -> None:
+        """All of them, those that can't be chosen with the reason; one that can is preselected."""
+        field = self.fields["objective"]
+        assert isinstance(field, forms.ChoiceField)
+        assert isinstance(field.widget, ObjectiveChoice)
+        self.refused = self._refused()
+        field.widget.refused = self.refused
+        field.choices = [(each, self._words(each)) for each in OBJECTIVES]
+        offered = [each for each in OBJECTIVES if each not in self.refused]
+        usual = best_objective(self._chosen_version())
+        preselected = usual if usual in offered else next(iter(offered), "")
+        if self.initial.get("objective") not in offered:
+            self.initial["objective"] = preselected
+        if self.is_bound and not self["objective"].value():
+            # The browser sends nothing of a choice that it doesn't offer any more.
+            data: Any = self.data.copy()
+            data[self.add_prefix("objective")] = preselected
+            self.data = data
+
+    def _refused(self) -> dict[str, str]:
+        assert self.model.connection is not None
+        what = {"supervised": "answers", "dpo": "preference pairs"}
+        refused = {
+            each: f"{self.model.connection} does not train {self.model} on {what[each]}."
+            for each in OBJECTIVES
+            if each not in self.supports
+        }
+        version = self._chosen_version()
+        if version is not None and not pair_counts(version).train:
+            refused.setdefault(
+                "dpo",
+                f"None of the {format_number(version.train_count)} training rows of {version} is a preference pair:"
+                " a row needs a rejected answer beside the preferred one.",
+            )
+        return refused
+
+    def _words(self, objective: str) -> str:
+        words, why = OBJECTIVE_WORDS[objective], self.refused.get(objective)
+        return format_html('{}<span class="form-hint d-block">{}</span>', words, why) if why else words
+
+    def _chosen_version(self) -> Version | None:
+        value = self["version"].value()
+        try:
+            chosen: Version | None = self.fields["version"].clean(value) if value else None
+        except forms.ValidationError:
+            return None
+        return chosen
+
+    @property
+    def shown(self) -> str:
+        """What the choice of the objective and the settings depend on: the page gets them anew when it changes."""
+        return f"{self['version'].value()} {self['objective'].value()}"
+
     @property
     def setting_fields(self) -> Sequence[forms.BoundField]:
         names = [number.name for number in self.support.numbers] if self.support else []
@@ -79,6 +143,9 @@ class RemoteJobForm(forms.Form):
     def clean(self) -> dict[str, Any]:
         data = super().clean() or {}
         version, objective = data.get("version"), data.get("objective")
+        if objective in self.refused:
+            self.add_error("objective", self.refused[objective])
+            return data
         if version is None or objective is None or self.support is None:
             return data
         try:

@@ -14,7 +14,7 @@ from apps.core.http import render_partial
 from apps.jobs.forms import initial_from, kept_choices, new_submission_key
 from apps.jobs.hyperparameters import HyperparameterError
 from apps.jobs.models import TrainingJob
-from apps.jobs.remote.forms import RemoteJobForm, best_objective
+from apps.jobs.remote.forms import RemoteJobForm
 from apps.jobs.selectors import trainable_base_models, trainable_versions
 from apps.jobs.services import job_start
 from apps.projects.access import ProjectRequest, project_view
@@ -79,7 +79,7 @@ def _start(request: ProjectRequest, form: RemoteJobForm) -> TrainingJob:
 
 def _initial(request: ProjectRequest, base_model: BaseModel) -> dict[str, Any]:
     version = trainable_versions(request.project).first()
-    initial: dict[str, Any] = {"objective": best_objective(version)}
+    initial: dict[str, Any] = {}
     if version is not None:
         initial["version"] = version.pk
     earlier = request.GET.get("from", "")
@@ -96,6 +96,7 @@ def _context(request: ProjectRequest, form: RemoteJobForm, draft: RemoteJobForm)
     return {
         "form": form,
         "draft": draft,
+        "choices_changed": request.GET.get("choices_shown", "") != form.shown,
         "ready": ready,
         "missing": _missing(request, draft, errors, ready=ready),
         "problems": [
