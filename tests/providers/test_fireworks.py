@@ -14,14 +14,12 @@ import pytest
 from apps.providers.adapters.fireworks.adapter import FireworksProvider
 from apps.providers.adapters.fireworks.following import Cursor, Story
 from apps.providers.contracts import (
-    ChatRequest,
-    ModelReference,
     ProviderRejectedError,
     ProviderUnavailableError,
     TrainingState,
 )
-from apps.providers.remote import DataFacts, RemoteRequest
-from tests.providers.contract.steps import judged, submitted, uploaded, write
+from apps.providers.remote import RemoteRequest
+from tests.providers.contract.steps import ready_file, submitted, uploaded, write
 from tests.providers.fireworks_peer import ACCOUNT, BASE_MODEL, FireworksPeer
 
 HELLO = [{"role": "user", "content": "Hello"}]
@@ -40,12 +38,6 @@ def adapter(peer: FireworksPeer) -> Iterator[FireworksProvider]:
     adapter = peer.adapter()
     yield adapter
     adapter.close()
-
-
-def ready_file(adapter: FireworksProvider, peer: FireworksPeer, place: Path, **options: Any) -> str:
-    file = uploaded(adapter, peer, place, **options)
-    assert judged(adapter, file).readiness == "ready"
-    return file
 
 
 def asked(file: str, **changes: Any) -> RemoteRequest:
@@ -326,94 +318,3 @@ def test_a_file_that_was_written_anew_is_read_anew(
         b'{"step": 5, "train/loss": 0.2, "train/lr": 0.000123, "train/total_tokens": 999}\n'
     )
     assert losses(adapter.poll(handle, cursor=shorter.cursor).events) == [("metrics", 5, 0.2)]
-
-
-# --- Accounts and models ---------------------------------------------------------------------------------------
-
-
-def test_all_pages_of_models_are_seen(peer: FireworksPeer, adapter: FireworksProvider):
-    seen = adapter.check()
-    assert seen.trainable is not None
-    assert [model.id.rpartition("/")[2] for model in seen.trainable] == ["glm-5", "kimi-k3", "qwen3-8b"]
-    assert len(peer.http.asked("GET", "/fireworks/models")) == 2
-
-
-def test_a_suspended_account_is_told(peer: FireworksPeer, adapter: FireworksProvider):
-    peer.suspended = "CREDIT_DEPLETED"
-    assert "CREDIT_DEPLETED" in adapter.check().message
-
-
-def test_an_account_that_does_not_exist_is_named(peer: FireworksPeer):
-    adapter = peer.adapter(account_id="accounts/somebody")
-    seen = adapter.check()
-    adapter.close()
-    assert (seen.reachable, seen.authenticated) == (True, True)
-    assert "“somebody”" in seen.message
-
-
-@pytest.mark.parametrize(
-    ("changes", "facts", "codes"),
-    [
-        ({"base_model": "llama-guard"}, {}, ["not_trainable"]),
-        ({}, {"longest_row_tokens": 33_000}, ["row_too_long"]),
-        ({"seed": 3}, {}, ["no_seed_taken"]),
-        ({"objective": "dpo"}, {"validation_rows": 20}, ["no_validation_taken"]),
-        ({"objective": "dpo", "hyperparameters": {"beta": 0.5}}, {}, ["hyperparameter_out_of_range"]),
-    ],
-)
-def test_what_can_not_be_trained_is_told_before(
-    adapter: FireworksProvider, changes: dict[str, Any], facts: dict[str, Any], codes: list[str]
-):
-    """Beta "must be > 0 and < 0.5", as its client says."""
-    problems = adapter.validate(asked("d", **changes), DataFacts(rows=500, **facts))
-    assert [problem.code for problem in problems] == codes
-
-
-def tuned(peer: FireworksPeer, adapter: FireworksProvider, place: Path) -> str:
-    handle = submitted(adapter, peer, place)
-    peer.advance(handle, "succeeded")
-    model = adapter.result(handle).provider_model
-    assert model
-    return model
-
-
-def test_a_tuned_model_is_asked_at_its_deployment(
-    peer: FireworksPeer, adapter: FireworksProvider, tmp_path: Path
-):
-    model = tuned(peer, adapter, tmp_path)
-    peer.deploy(model)
-    place = f"{model}#{peer.deployed[model][0]['deployment']}"
-    request = ChatRequest(model=ModelReference(provider_model=model), messages=HELLO)
-    assert adapter.chat(request).text == f"{place} says: on its way."
-    peer.deployed[model].clear()
-    for _ in range(2):
-        with pytest.raises(ProviderRejectedError) as refused:
-            adapter.chat(request)
-        assert refused.value.code == "not_deployed"
-
-
-def test_a_deployment_is_started_where_the_connection_says_so(peer: FireworksPeer, tmp_path: Path):
-    adapter = peer.adapter(deploy="yes")
-    model = tuned(peer, adapter, tmp_path)
-    for _ in range(2):
-        with pytest.raises(ProviderUnavailableError) as starting:
-            adapter.ensure_model(ModelReference(provider_model=model))
-        assert (starting.value.code, starting.value.retry_after) == ("deploying", 60)
-    assert [body["baseModel"] for body in peer.deployments.values()] == [model]
-    peer.deploy(model)
-    adapter.ensure_model(ModelReference(provider_model=model))
-    adapter.close()
-
-
-def test_no_deployment_is_started_otherwise(peer: FireworksPeer, adapter: FireworksProvider, tmp_path: Path):
-    model = tuned(peer, adapter, tmp_path)
-    with pytest.raises(ProviderRejectedError) as refused:
-        adapter.ensure_model(ModelReference(provider_model=model))
-    assert "deployment" in refused.value.message
-    assert peer.deployments == {}
-
-
-def test_a_model_that_was_deleted_is_gone(adapter: FireworksProvider):
-    with pytest.raises(ProviderRejectedError) as refused:
-        adapter.ensure_model(ModelReference(provider_model=f"accounts/{ACCOUNT}/models/deleted"))
-    assert refused.value.code == "model_gone"

@@ -16,15 +16,13 @@ import pytest
 from apps.providers.adapters.together.adapter import TogetherProvider
 from apps.providers.adapters.together.following import Cursor, Story
 from apps.providers.contracts import (
-    ChatRequest,
-    ModelReference,
     ProviderRejectedError,
     ProviderUnavailableError,
     RemoteCheckpoint,
     TrainingState,
 )
 from apps.providers.remote import DataFacts, RemoteRequest
-from tests.providers.contract.steps import judged, submitted, uploaded, write
+from tests.providers.contract.steps import ready_file, submitted, uploaded, write
 from tests.providers.together_peer import BASE_MODEL, SECRET, TogetherPeer
 
 # https://docs.together.ai/docs/fine-tuning/monitoring, "Sample output"
@@ -52,12 +50,6 @@ def adapter(peer: TogetherPeer) -> Iterator[TogetherProvider]:
     adapter = peer.adapter()
     yield adapter
     adapter.close()
-
-
-def ready_file(adapter: TogetherProvider, peer: TogetherPeer, place: Path, **options: Any) -> str:
-    file = uploaded(adapter, peer, place, **options)
-    assert judged(adapter, file).readiness == "ready"
-    return file
 
 
 def asked(file: str, **changes: Any) -> RemoteRequest:
@@ -378,76 +370,3 @@ def test_a_job_that_ran_out_of_credit_says_so(peer: TogetherPeer, adapter: Toget
     failure = adapter.poll(handle).failure
     assert failure is not None
     assert (failure.code, "spending limit" in failure.message) == ("billing_limit", True)
-
-
-# --- Results ---------------------------------------------------------------------------------------------------
-
-
-def test_the_adapter_is_downloaded_from_where_it_is_redirected(
-    peer: TogetherPeer, adapter: TogetherProvider, tmp_path: Path
-):
-    handle = submitted(adapter, peer, tmp_path)
-    peer.advance(handle, "succeeded")
-    path = adapter.download_adapter(handle, tmp_path / "adapter.tar.zst")
-    assert path.read_bytes() == f"weights of {handle}.tar.zst".encode() * 100_000
-    (fetched,) = peer.http.asked("GET", f"{handle}.tar.zst")
-    assert "authorization" not in fetched.headers
-    assert [entry.name for entry in tmp_path.glob("adapter*")] == ["adapter.tar.zst"]
-
-
-def test_a_download_that_fails_leaves_nothing(peer: TogetherPeer, adapter: TogetherProvider, tmp_path: Path):
-    handle = submitted(adapter, peer, tmp_path)
-    peer.refuse_next(503)
-    with pytest.raises(ProviderUnavailableError):
-        adapter.download_adapter(handle, tmp_path / "adapter.tar.zst")
-    assert list(tmp_path.glob("adapter*")) == []
-
-
-def tuned(peer: TogetherPeer, adapter: TogetherProvider, place: Path) -> ModelReference:
-    handle = submitted(adapter, peer, place)
-    peer.advance(handle, "succeeded")
-    return ModelReference(provider_model=adapter.result(handle).provider_model)
-
-
-def test_a_model_beside_others_is_asked_by_its_deployment(
-    peer: TogetherPeer, adapter: TogetherProvider, tmp_path: Path
-):
-    model = tuned(peer, adapter, tmp_path)
-    assert model.provider_model
-    peer.deploy("another/model")
-    peer.deploy(model.provider_model)
-    endpoint = peer.endpoints[1]
-    endpoint["trafficSplit"].append({"deploymentId": "dep_9", "weight": 3})
-    endpoint["deployments"].append(
-        endpoint["deployments"][0]
-        | {"id": "dep_9", "model": "projects/p/models/ml_9/revisions/1", "modelId": "ml_9"}
-    )
-    reply = adapter.chat(ChatRequest(model=model, messages=[{"role": "user", "content": "Hello"}]))
-    assert reply.text == "acme/support-1/a says: on its way."
-    assert reply.finish_reason == "stop", "together says eos"
-
-
-def test_a_deployment_that_is_stopped_does_not_answer(
-    peer: TogetherPeer, adapter: TogetherProvider, tmp_path: Path
-):
-    model = tuned(peer, adapter, tmp_path)
-    assert model.provider_model
-    peer.deploy(model.provider_model)
-    peer.endpoints[0]["deployments"][0]["state"] = "DEPLOYMENT_STATE_STOPPED"
-    with pytest.raises(ProviderRejectedError) as refused:
-        adapter.ensure_model(model)
-    assert refused.value.code == "not_deployed"
-    assert "dedicated endpoint" in refused.value.message
-
-
-def test_a_model_that_was_deleted_is_gone(adapter: TogetherProvider):
-    with pytest.raises(ProviderRejectedError) as refused:
-        adapter.ensure_model(ModelReference(provider_model="acme/deleted"))
-    assert refused.value.code == "model_gone"
-
-
-def test_all_pages_of_models_are_seen(peer: TogetherPeer, adapter: TogetherProvider):
-    seen = adapter.check()
-    assert seen.trainable is not None
-    assert [model.id for model in seen.trainable] == ["google/gemma-4-12b", BASE_MODEL]
-    assert len(peer.http.asked("GET", "/v2/supported-models")) == 2

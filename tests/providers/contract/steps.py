@@ -100,3 +100,10 @@ def followed(peer: Peer, handle: str, end: Turn = "succeeded") -> list[RemotePro
                 peer.advance(handle, step)
         polls.append(poll_anew(peer, handle, polls[-1].cursor if polls else ""))
     return polls
+
+
+def ready_file(adapter: RemoteTrainer, peer: Peer, place: Path, **options: Any) -> str:
+    """A file that was sent and can be trained on."""
+    file = uploaded(adapter, peer, place, **options)
+    assert judged(adapter, file).readiness == "ready"
+    return file
