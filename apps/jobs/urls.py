@@ -3,6 +3,7 @@ from django.urls import path
 from apps.jobs import data_views, recipe_views, stream, views
 from apps.jobs.places import views as place_views
 from apps.jobs.recovery import views as recovery_views
+from apps.jobs.remote import downloads
 from apps.jobs.remote import views as remote_views
 
 app_name = "jobs"
@@ -24,5 +25,6 @@ urlpatterns = [
     path("<int:pk>/metrics/", data_views.metrics, name="metrics"),
     path("<int:pk>/metrics.csv", data_views.metrics_csv, name="csv"),
     path("<int:pk>/log.txt", data_views.log, name="log"),
+    path("<int:pk>/adapter/", downloads.adapter, name="adapter"),
     path("<int:pk>/stream/", stream.stream, name="stream"),
 ]

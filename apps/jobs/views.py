@@ -18,6 +18,7 @@ from apps.jobs.hyperparameters import HyperparameterError, label
 from apps.jobs.job_files import replay_file
 from apps.jobs.models import TrainingJob
 from apps.jobs.recovery.rescue import rescue_of
+from apps.jobs.remote.downloads import hands_out_adapter
 from apps.jobs.replay import available_rows
 from apps.jobs.selectors import (
     job_details,
@@ -267,6 +268,7 @@ def page_context(job: TrainingJob) -> dict[str, Any]:
         "job": job,
         "standing": job_standing(job, job_operation(job)),
         "trained_by": trainer_label(job.provider) if job.provider in LAUNCHED else "",
+        "hands_out_adapter": hands_out_adapter(job),
     }
 
 

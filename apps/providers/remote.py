@@ -214,6 +214,17 @@ class RemoteTrainer(Protocol):
         """End the connections it holds open."""
 
 
+@runtime_checkable
+class AdapterSource(Protocol):
+    """A provider that hands out the adapters it has trained."""
+
+    adapter_ending: ClassVar[str]
+    """How the archive's name ends, without a dot."""
+
+    def read_adapter(self, handle: str) -> Iterator[bytes]:
+        """The archive in pieces. Raises ProviderError with the first one where there is none."""
+
+
 # --- Bringing a provider's past over ------------------------------------------------------------------------
 
 

@@ -198,6 +198,7 @@ EXPECTED: dict[str, Expected] = {
     "jobs:metrics": Expected(VIEWER, pk="job"),
     "jobs:csv": Expected(VIEWER, pk="job"),
     "jobs:log": Expected(VIEWER, pk="job"),
+    "jobs:adapter": Expected(LEAD, pk="job"),
     "jobs:stream": Expected(VIEWER, pk="job"),
     # --- evaluation -----------------------------------------------------------------------------------------
     "evaluations:index": Expected(VIEWER),

@@ -118,7 +118,7 @@ def test_addresses_that_the_provider_tells_pass_the_guard(
     other = write(tmp_path / "other.jsonl", peer.lines("supervised", 3))
     calls: list[Callable[[], object]] = [
         lambda: adapter.upload(other, role="training", objective="supervised", filename=other.name),
-        lambda: adapter.download_adapter(handle, tmp_path / "adapter.tar.zst"),
+        lambda: b"".join(adapter.read_adapter(handle)),
     ]
     for call in calls:
         with pytest.raises(ProviderUnavailableError) as refused:

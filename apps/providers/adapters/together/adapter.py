@@ -1,11 +1,9 @@
 """Together AI as a provider of training and of answers."""
 
-import contextlib
 import json
-import os
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar
@@ -71,6 +69,7 @@ class TogetherProvider:
 
     name: ClassVar[str] = "together"
     label: ClassVar[str] = asking.LABEL
+    adapter_ending: ClassVar[str] = "tar.zst"
     settings: ClassVar[tuple[Setting, ...]] = (
         Setting(name="api_key", label="API key", secret=True, help="Of a project, from Together's settings."),
         Setting(
@@ -320,24 +319,15 @@ class TogetherProvider:
                 steps=max(kept, default=None),
             )
 
-    def download_adapter(self, handle: str, path: Path) -> Path:
-        """Save the archive of the LoRA adapter that a job has trained to `path`; it is whole or not there."""
-        part = path.with_name(path.name + ".part")
-        try:
-            with (
-                self._errors.told(job=handle),
-                self._client.fine_tuning.with_streaming_response.content(
-                    ft_id=handle, checkpoint="adapter", timeout=SENDING
-                ) as answer,
-                part.open("wb") as file,
-            ):
-                for piece in answer.iter_bytes(DOWNLOAD_PIECE):
-                    file.write(piece)
-            os.replace(part, path)
-        finally:
-            with contextlib.suppress(FileNotFoundError):
-                part.unlink()
-        return path
+    def read_adapter(self, handle: str) -> Iterator[bytes]:
+        """The archive of the LoRA adapter that a job has trained, in pieces, from where Together keeps it."""
+        with (
+            self._errors.told(job=handle),
+            self._client.fine_tuning.with_streaming_response.content(
+                ft_id=handle, checkpoint="adapter", timeout=SENDING
+            ) as answer,
+        ):
+            yield from answer.iter_bytes(DOWNLOAD_PIECE)
 
     def _checkpoints(self, handle: str) -> dict[int, str]:
         """Models by step, of the checkpoints that can be deployed."""
