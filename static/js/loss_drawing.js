@@ -326,10 +326,10 @@
       const failed = this.runs.every((other) => other.error);
       if (failed) box.append(make("strong", "", "The curves could not be loaded."), make("span", "", `${run.error} Trying again every few seconds.`));
       else if (!this.runs.some((other) => other.loaded)) box.append(make("span", "", "Loading the curves…"));
-      else if (this.runs.every((other) => other.facts.finished)) box.append(make("strong", "", "No points"), make("span", "", "This run ended before its first point."));
+      else if (this.runs.every((other) => other.facts.finished)) box.append(make("strong", "", "No points"), make("span", "", "No loss was reported in this run."));
       else {
         const first = run.facts.firstPointStep;
-        box.append(make("strong", "", "No points yet"), make("span", "", first === null ? "The first point comes when training has started." : `The first point comes after step ${figure(first)}.`));
+        box.append(make("strong", "", "No points yet"), make("span", "", first === null ? "The first point comes with the first loss that is reported; some providers report only at the end." : `The first point comes after step ${figure(first)}.`));
       }
     }
 
