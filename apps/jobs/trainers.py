@@ -3,6 +3,7 @@
 Besides our own trainer an operator may name others in the environment. No page can: what is named here is run.
 """
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, cast
@@ -10,8 +11,8 @@ from typing import Any, cast
 from django.conf import settings
 
 from apps.core.formatting import format_number
-from apps.datasets.models import Version
-from apps.datasets.provider_formats import FEATURES, PROVIDER_FORMATS, WEIGHTS, ProviderFormat
+from apps.datasets.models import Split, Version
+from apps.datasets.provider_formats import FEATURES, OTHER, PROVIDER_FORMATS, WEIGHTS, ProviderFormat
 from apps.datasets.version_exports import feature_counts
 from apps.jobs.planning import Advice
 from apps.jobs.selectors import row_counts
@@ -191,18 +192,22 @@ def _length_problems(
 
 
 def _losses(label: str, version: Version, wanted: ProviderFormat) -> list[Problem]:
-    losses = wanted.losses(feature_counts(version))
+    training = feature_counts(version, Split.TRAIN)
+    counts = Counter(training) + Counter(feature_counts(version, Split.VALIDATION))
+    losses = wanted.losses(counts)
     problems = []
-    if losses.left_out >= version.row_count:
+    if wanted.losses(training).left_out >= version.train_count:
         message = f"{label} can't be given any of this version's rows: {_why(wanted)}."
         return [Problem(code="nothing_left", field="version", message=message)]
     if losses.left_out:
-        of_all = format_number(version.row_count)
+        of_all = format_number(sum(counts.values()))
         message = (
             f"{format_number(losses.left_out)} of {of_all} rows are left out for {label}: {_why(wanted)}."
         )
         problems.append(Problem(code="rows_left_out", severity="warning", message=message))
     for feature, rows in losses.dropped.items():
+        if feature == OTHER:
+            continue  # no trainer reads it
         count = format_number(rows)
         message = f"{count} {'row loses' if rows == 1 else 'rows lose'} {FEATURES[feature]}."
         if feature == WEIGHTS:

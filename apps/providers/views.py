@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from apps.accounts.access import WorkspaceRequest, workspace_view
 from apps.accounts.permissions import Permission
-from apps.core.errors import PortalError
+from apps.core.errors import ConflictError, PortalError
 from apps.providers.catalogue import connectable, provider_label
 from apps.providers.connection_settings import SettingError
 from apps.providers.forms import WHAT_LABELS, ConnectionForm, PriceForm, what_of
@@ -147,7 +147,11 @@ def check(request: WorkspaceRequest, pk: int) -> HttpResponse:
 @workspace_view(Permission.MANAGE_CONNECTIONS, methods=("POST",))
 def remove(request: WorkspaceRequest, pk: int) -> HttpResponse:
     found = _connection(request, pk)
-    connection_remove(connection=found, by=request.user)
+    try:
+        connection_remove(connection=found, by=request.user)
+    except ConflictError as error:
+        messages.error(request, error.message)
+        return redirect(found)
     messages.success(request, f"{found.name} is removed, and its keys are deleted.")
     return redirect("providers:connections", request.workspace.slug)
 

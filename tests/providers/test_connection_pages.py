@@ -4,6 +4,7 @@ from django.urls import reverse
 from apps.accounts.services import api_key_create
 from apps.operations.models import Operation
 from apps.operations.services import operation_run
+from apps.providers import plugs
 from apps.providers.models import Connection, Price
 from apps.registry.models import BaseModel
 from tests.providers.sketch import GOOD_KEY
@@ -153,6 +154,18 @@ def test_a_removed_connection_is_gone_from_the_pages(sketch_connection, client_o
     removed = owner.post(url("providers:remove", workspace, sketch_connection.pk))
     assert removed.headers["Location"] == url("providers:connections", workspace)
     assert owner.get(sketch_connection.get_absolute_url()).status_code == 404
+
+
+def test_one_that_is_in_use_stays_and_its_page_says_by_what(
+    sketch_connection, client_of, people, workspace, monkeypatch
+):
+    monkeypatch.setattr(plugs, "_uses", [lambda connection: ["the job “Drawing”"]])
+    refused = client_of(people.ann).post(
+        url("providers:remove", workspace, sketch_connection.pk), follow=True
+    )
+    assert refused.redirect_chain[0][0] == sketch_connection.get_absolute_url()
+    assert "is in use by the job “Drawing”" in text_of(refused)
+    assert Connection.objects.get().removed_at is None
 
 
 def test_the_list_asks_as_often_for_many_as_for_one(

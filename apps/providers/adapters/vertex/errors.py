@@ -81,7 +81,10 @@ def answered(
 
 
 _REFUSALS = {
-    401: ("unauthenticated", "Google does not accept the credentials: {}"),
+    401: (
+        "unauthenticated",
+        "Google does not accept the credentials: {} Enter a current service account key in the connection.",
+    ),
     403: (
         "forbidden",
         "This service account may not do that: {} Give it the roles Vertex AI User and Storage Object Admin in the"
