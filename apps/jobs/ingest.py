@@ -77,7 +77,7 @@ def _plan(batch: _Batch, event: TrainingEvent) -> None:
     sent = {
         name: batch.job.plan[name] for name in ("examples", "validation_examples") if name in batch.job.plan
     }
-    batch.set(plan=sent | event.data, total_steps=event.data.get("steps"))
+    batch.set(plan={**sent, **event.data}, total_steps=event.data.get("steps"))
     _rewind(batch, event.data.get("resumed_from_step") or 0)
 
 

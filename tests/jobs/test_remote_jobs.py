@@ -89,6 +89,8 @@ def test_a_job_is_sent_followed_and_leaves_a_model(begin, peer, project):
     assert job.trained_tokens == 4321
     actions = set(AuditEvent.objects.filter(workspace=project.workspace).values_list("action", flat=True))
     assert {"job.started", "job.sent", "job.succeeded", "model_version.created"} <= actions
+    assert "job.leftover_cancelled" not in actions
+    assert not peer.cancel_was_asked(job.handle)
 
 
 def test_the_same_content_is_sent_once(begin, peer):

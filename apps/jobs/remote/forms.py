@@ -97,14 +97,15 @@ class RemoteJobForm(forms.Form):
             self.initial["objective"] = preselected
         if self.is_bound and not self["objective"].value():
             # The browser sends nothing of a choice that it doesn't offer any more.
-            data: Any = self.data.copy()
+            given: Any = self.data
+            data = given.copy()
             data[self.add_prefix("objective")] = preselected
             self.data = data
 
     def _refused(self) -> dict[str, str]:
         assert self.model.connection is not None
         what = {"supervised": "answers", "dpo": "preference pairs"}
-        refused = {
+        refused: dict[str, str] = {
             each: f"{self.model.connection} does not train {self.model} on {what[each]}."
             for each in OBJECTIVES
             if each not in self.supports

@@ -70,18 +70,20 @@ def poll_due_jobs() -> int:
     with ThreadPoolExecutor(max_workers=AT_ONCE, thread_name_prefix="poll") as executor:
         while due := _take():
             jobs = [job for job in due if job.handle]
+            # Chosen before anything is stored: a job that ends in this round is no leftover.
+            leftovers = [job for job in due if job.has_ended]
             for job in due:
                 if not job.handle and job.is_active:
                     _send_again(job)
             unchanged = [answer.job for answer in executor.map(_ask, jobs) if not _store(answer)]
             jobs_unchanged(due=[(job, _pause(job)) for job in unchanged])
-            _look_for(executor, [job for job in due if job.has_ended])
+            _look_for(executor, leftovers)
             polled += len(due)
     return polled
 
 
-def _look_for(executor: ThreadPoolExecutor, ended: Sequence[TrainingJob]) -> None:
-    for found in executor.map(leftover_look, ended, [job_key(job) for job in ended]):
+def _look_for(executor: ThreadPoolExecutor, leftovers: Sequence[TrainingJob]) -> None:
+    for found in executor.map(leftover_look, leftovers, [job_key(job) for job in leftovers]):
         failures = found.job.poll_failures
         again_at = timezone.now() + timedelta(seconds=_back_off(failures))
         leftover_store(found, again_at=again_at, gives_up=failures + 1 >= GIVE_UP_AFTER)
