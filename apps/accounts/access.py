@@ -10,7 +10,7 @@ from functools import wraps
 from typing import Any, Concatenate, ParamSpec
 
 from django.contrib.auth.decorators import login_required
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest
 from django.http.response import HttpResponseBase
 from django.views.decorators.http import require_http_methods
 
@@ -107,8 +107,3 @@ def workspace_view(
         return guarded
 
     return decorate
-
-
-def redirect_response(url: str) -> HttpResponse:
-    """303: the browser gets the next page with GET, whatever the method was."""
-    return HttpResponse(status=303, headers={"Location": url})

@@ -167,21 +167,6 @@ class _BlobReader(io.RawIOBase):
         return count
 
 
-def blob_write_to(*, blob: Blob, path: Path) -> None:
-    """Write the blob to `path`, which appears only once complete and with the right hash."""
-    draft = path.with_name(f".{path.name}.partial")
-    draft.parent.mkdir(parents=True, exist_ok=True)
-    digest = hashlib.sha256()
-    with draft.open("wb") as file:
-        for chunk in blob_read(blob):
-            digest.update(chunk)
-            file.write(chunk)
-    if digest.hexdigest() != blob.sha256:
-        draft.unlink()
-        raise OSError(f"Blob {blob.pk} does not have the content that its hash says.")
-    draft.replace(path)
-
-
 def _rechunk(content: Iterable[bytes]) -> Iterator[bytes]:
     pending = bytearray()
     for piece in content:

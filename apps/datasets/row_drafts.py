@@ -38,10 +38,6 @@ class RowDraft:
     problems: tuple[str, ...] = field(default=())
     """What is wrong with the row as a whole."""
 
-    @property
-    def has_problems(self) -> bool:
-        return bool(self.problems) or any(turn.problems for turn in self.turns)
-
 
 def empty_draft() -> RowDraft:
     return RowDraft((Turn("user", ""), Turn("assistant", "")))

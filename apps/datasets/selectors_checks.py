@@ -58,17 +58,6 @@ def latest_done_report(dataset: Dataset, version: Version | None = None) -> Chec
     return reports.select_related("dataset__project__workspace", "version").order_by("-pk").first()
 
 
-def latest_version_reports(dataset: Dataset, versions: Iterable[Version]) -> dict[int, CheckReport]:
-    """The newest report of each version, for badges, in one query."""
-    reports = (
-        CheckReport.objects.filter(dataset=dataset, version__in=[version.pk for version in versions])
-        .order_by("version_id", "-pk")
-        .distinct("version_id")
-        .defer("checks", "evidence")
-    )
-    return {report.version_id: report for report in reports if report.version_id is not None}
-
-
 def is_current(report: CheckReport) -> bool:
     """Whether the rows are still those that were checked; a version's never change."""
     return report.version_id is not None or report.head_mark == head_mark(report.dataset)

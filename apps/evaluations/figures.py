@@ -42,13 +42,11 @@ def nice_axis(
     *,
     width: float,
     ticks: int = 5,
-    lowest: float | None = None,
-    highest: float | None = None,
 ) -> Axis:
     """An axis whose ends are ticks and whose step is 1, 2 or 5 times a power of ten, with about `ticks` steps.
 
-    It covers all `values`; `lowest` and `highest` are ends it never crosses, such as 0 and 1 for shares. The
-    way to the step is that of Heckbert 1990, "Nice numbers for graph labels", Graphics Gems.
+    It covers all `values`. The way to the step is that of Heckbert 1990, "Nice numbers for graph labels", Graphics
+    Gems.
     """
     known = [value for value in values if math.isfinite(value)]
     low, high = (min(known), max(known)) if known else (0.0, 1.0)
@@ -56,10 +54,6 @@ def nice_axis(
         low, high = low - 0.05, high + 0.05
     step = _nice_step((high - low) / max(1, ticks))
     first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
-    if lowest is not None:
-        first = max(first, math.ceil(lowest / step - 1e-9))
-    if highest is not None:
-        last = min(last, math.floor(highest / step + 1e-9))
     first, last = (first, last) if first < last else (first - 1, last + 1)
     numbers = [round(number * step, 12) for number in range(first, last + 1)]
     axis = Axis(numbers[0], numbers[-1], width, ())
@@ -87,43 +81,13 @@ class Estimate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WhiskerRow:
-    """One row; `y` is its middle. `left` and `right` are the ends of the interval, `cut_*` when it leaves the axis."""
+    """One row; `y` is its middle. `left` and `right` are the ends of the interval."""
 
     estimate: Estimate
     y: float
     x: float | None
     left: float | None
     right: float | None
-    cut_left: bool
-    cut_right: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WhiskerPlot:
-    """Rows on a common axis. `best` is the row with the highest value, None without values."""
-
-    width: float
-    height: float
-    axis: Axis
-    rows: tuple[WhiskerRow, ...]
-    best: int | None
-
-
-def whisker_plot(
-    estimates: Sequence[Estimate], *, width: float = 320, row_height: float = 28, shares: bool = True
-) -> WhiskerPlot:
-    """Values with their intervals under each other. With `shares` the axis stays within 0..1."""
-    axis = nice_axis(
-        _figures(estimates), width=width, lowest=0.0 if shares else None, highest=1.0 if shares else None
-    )
-    known = [(item.value, -number) for number, item in enumerate(estimates) if item.value is not None]
-    return WhiskerPlot(
-        width=width,
-        height=row_height * len(estimates),
-        axis=axis,
-        rows=_rows(estimates, axis, row_height),
-        best=-max(known)[1] if known else None,
-    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,7 +131,6 @@ def _rows(estimates: Sequence[Estimate], axis: Axis, row_height: float) -> tuple
     def place(value: float | None) -> float | None:
         return None if value is None else axis.position(value)
 
-    slack = 1e-9
     return tuple(
         WhiskerRow(
             estimate=item,
@@ -175,8 +138,6 @@ def _rows(estimates: Sequence[Estimate], axis: Axis, row_height: float) -> tuple
             x=place(item.value),
             left=place(item.low),
             right=place(item.high),
-            cut_left=item.low is not None and item.low < axis.low - slack,
-            cut_right=item.high is not None and item.high > axis.high + slack,
         )
         for number, item in enumerate(estimates)
     )
@@ -184,7 +145,7 @@ def _rows(estimates: Sequence[Estimate], axis: Axis, row_height: float) -> tuple
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MatrixCell:
-    """One cell. `share` is of its row; `shade` is 0..6, in a difference negative for less. `hit` is the diagonal."""
+    """One cell. `share` is of its row; `shade` is 0..6. `hit` is the diagonal."""
 
     row: str
     column: str
@@ -231,38 +192,6 @@ def matrix_figure(
                 for j, (column, count, share) in enumerate(zip(columns, line, shares, strict=True))
             )
         )
-    return _matrix(rows, columns, lines, cell)
-
-
-def matrix_difference_figure(
-    rows: Sequence[str],
-    columns: Sequence[str],
-    candidate: Sequence[Sequence[int]],
-    baseline: Sequence[Sequence[int]],
-    *,
-    cell: float = 36,
-) -> MatrixFigure:
-    """Candidate minus baseline over the same items: `count`, `share` and `shade` are signed differences."""
-    first = matrix_figure(rows, columns, candidate, cell=cell)
-    second = matrix_figure(rows, columns, baseline, cell=cell)
-    lines = []
-    for line_1, line_2 in zip(first.cells, second.cells, strict=True):
-        line = []
-        for one, two in zip(line_1, line_2, strict=True):
-            share = one.share - two.share
-            line.append(
-                MatrixCell(
-                    row=one.row,
-                    column=one.column,
-                    count=one.count - two.count,
-                    share=share,
-                    shade=_shade(abs(share)) if share >= 0 else -_shade(-share),
-                    hit=one.hit,
-                    x=one.x,
-                    y=one.y,
-                )
-            )
-        lines.append(tuple(line))
     return _matrix(rows, columns, lines, cell)
 
 

@@ -95,10 +95,6 @@ class RecoveredFiles(TimeStampedModel):
     def __str__(self) -> str:
         return self.training_name
 
-    @property
-    def has_held_out(self) -> bool:
-        return bool(self.version_id and self.version and self.version.test_count)
-
 
 class RecoveryState(models.TextChoices):
     WORKING = "working", "Being brought in"

@@ -64,7 +64,3 @@ def operation_kind(
 
 def kind_get(name: str) -> OperationKind:
     return _kinds[name]
-
-
-def kinds_all() -> list[OperationKind]:
-    return sorted(_kinds.values(), key=lambda kind: kind.name)

@@ -4,10 +4,8 @@ from apps.evaluations.figures import (
     Estimate,
     flip_bar,
     forest_plot,
-    matrix_difference_figure,
     matrix_figure,
     nice_axis,
-    whisker_plot,
 )
 from apps.evaluations.statistics import PairedCounts
 
@@ -29,12 +27,6 @@ def test_ticks_are_round_numbers_that_cover_the_values(values, ticks):
     assert axis.position(values[1]) <= 100
 
 
-def test_an_axis_of_shares_ends_at_zero_and_one():
-    axis = nice_axis([0.02, 1.0], width=100, lowest=0.0, highest=1.0)
-    assert (axis.low, axis.high) == (0.0, 1.0)
-    assert axis.position(0.25) == 25
-
-
 def test_an_axis_for_one_value_or_none_has_some_length():
     for values in ([0.5], [], [float("nan")]):
         axis = nice_axis(values, width=100)
@@ -42,29 +34,20 @@ def test_an_axis_for_one_value_or_none_has_some_length():
         assert len(axis.ticks) >= 2
 
 
-def test_whisker_plot():
-    plot = whisker_plot(
+def test_a_value_and_its_interval_are_placed_in_their_row():
+    plot = forest_plot(
         [
-            Estimate(label="base", value=0.6, low=0.5, high=0.7),
-            Estimate(label="tuned", value=0.9, low=0.85, high=0.95, emphasis=True),
+            Estimate(label="base", value=-0.05, low=-0.1, high=0.0),
             Estimate(label="not measured", value=None),
         ],
         width=200,
         row_height=20,
     )
-    assert (plot.axis.low, plot.axis.high) == (0.5, 1.0)
-    assert plot.height == 60
-    base, tuned, missing = plot.rows
-    # 0.6 lies a fifth of the way from 0.5 to 1.0.
-    assert (base.left, base.x, base.right, base.y) == (0, 40, 80, 10)
-    assert (tuned.left, tuned.x, tuned.right) == (140, 160, 180)
-    assert (missing.x, missing.left, missing.y) == (None, None, 50)
-    assert plot.best == 1
-    assert whisker_plot([Estimate(label="x", value=None)]).best is None
-
-
-def test_the_first_of_equal_values_is_the_best():
-    assert whisker_plot([Estimate(label="a", value=0.5), Estimate(label="b", value=0.5)]).best == 0
+    assert (plot.axis.low, plot.axis.high) == (-0.1, 0.0)
+    assert plot.height == 40
+    base, missing = plot.rows
+    assert (base.left, base.x, base.right, base.y) == (0, 100, 200, 10)
+    assert (missing.x, missing.left, missing.y) == (None, None, 30)
 
 
 def test_forest_plot_has_zero_and_the_margin_on_its_axis():
@@ -74,14 +57,6 @@ def test_forest_plot_has_zero_and_the_margin_on_its_axis():
     assert plot.band_right == plot.zero
     assert plot.band_left == pytest.approx(140 * 0.02 / 0.15, abs=0.01)
     assert forest_plot([Estimate(label="prompt", value=0.07)]).band_left is None
-
-
-def test_an_interval_beyond_the_axis_is_cut_and_marked():
-    plot = whisker_plot([Estimate(label="a", value=0.98, low=0.93, high=1.2)])
-    assert plot.axis.high == 1.0
-    assert plot.rows[0].cut_right
-    assert not plot.rows[0].cut_left
-    assert plot.rows[0].right == plot.width
 
 
 def test_matrix_is_shaded_by_the_share_of_its_row():
@@ -94,12 +69,6 @@ def test_matrix_is_shaded_by_the_share_of_its_row():
     assert figure.cells[0][1].share == pytest.approx(0.09)
     assert (figure.cells[1][2].x, figure.cells[1][2].y) == (20, 10)
     assert (figure.width, figure.height) == (30, 20)
-
-
-def test_matrix_of_differences_is_signed():
-    figure = matrix_difference_figure(["a"], ["a", "b"], [[9, 1]], [[5, 5]])
-    assert [(cell.count, cell.shade) for cell in figure.cells[0]] == [(4, 3), (-4, -3)]
-    assert figure.cells[0][1].share == pytest.approx(-0.4)
 
 
 def test_an_empty_row_of_a_matrix_is_blank():

@@ -42,7 +42,6 @@ from apps.operations.selectors import latest_operation_for
 from apps.projects.access import ProjectRequest, project_view
 
 PREVIEW_ROWS = 3
-PREVIEW_BYTES = 20_000
 
 
 @project_view(Permission.EDIT_DATA, methods=("GET", "POST"))

@@ -124,7 +124,7 @@ def verdict_of(comparison: Comparison) -> Verdict | None:
     return Verdict.from_dict(comparison.verdict)
 
 
-def answers_per_second(project: Project, variant_ids: Sequence[int] = ()) -> float | None:
+def answers_per_second(project: Project) -> float | None:
     """Measured on the newest finished runs of this project; None before the first one."""
     runs = Run.objects.filter(suite__project=project, finished_at__isnull=False, asking_seconds__gt=1)
     rows = list(runs.order_by("-finished_at").values_list("answered", "asking_seconds")[:6])

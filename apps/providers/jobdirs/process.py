@@ -16,7 +16,7 @@ from pathlib import Path
 import psutil
 
 from apps.providers.contracts import ProviderRejectedError, ProviderUnavailableError
-from apps.providers.jobdirs.files import EVENTS_FILE, EXIT_FILE, LOG_FILE, PROCESS_FILE
+from apps.providers.jobdirs.files import EXIT_FILE, LOG_FILE, PROCESS_FILE
 
 SOURCE_ROOT = Path(__file__).resolve().parents[3]
 # What the trainer runs under unless the environment says otherwise.
@@ -141,11 +141,3 @@ def kill(job_dir: Path) -> bool:
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     return True
-
-
-def last_activity(job_dir: Path) -> float | None:
-    """When the trainer last reported an event, in unix seconds; None before the first one."""
-    try:
-        return (job_dir / EVENTS_FILE).stat().st_mtime
-    except FileNotFoundError:
-        return None

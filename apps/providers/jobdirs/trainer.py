@@ -12,7 +12,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
-from typing import Any, BinaryIO, ClassVar
+from typing import Any, ClassVar
 
 from apps.providers.contracts import (
     Estimate,
@@ -32,7 +32,6 @@ from apps.providers.contracts import (
 from apps.providers.jobdirs import process
 from apps.providers.jobdirs.estimate import estimate_run
 from apps.providers.jobdirs.files import FINAL_TYPES, log_tail, read_events
-from apps.providers.jobdirs.packing import pack_directory
 
 FINAL_STATES = {
     "result": TrainingState.SUCCEEDED,
@@ -196,12 +195,6 @@ class JobDirectoryTrainer:
 
     def log_tail(self, job_dir: Path, limit: int = 8192) -> str:
         return log_tail(job_dir, limit)
-
-    def pack_result(self, job_dir: Path, stream: BinaryIO) -> str:
-        """Write the job's result as a deterministic tar; return the SHA-256 of its bytes."""
-        result = self.result(str(job_dir))
-        assert result.path is not None
-        return pack_directory(result.path, stream)
 
     def _job_dir(self, handle: str) -> Path:
         job_dir = Path(handle)

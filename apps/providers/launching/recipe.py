@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 import yaml
 
@@ -40,10 +40,6 @@ class Recipe:
     module: str
     arguments: tuple[str, ...]
     environment: Mapping[str, str] = field(default_factory=dict)
-
-
-class RecipeWriter(Protocol):
-    def __call__(self, request: RecipeRequest) -> Recipe: ...
 
 
 def as_yaml(values: Mapping[str, Any]) -> str:

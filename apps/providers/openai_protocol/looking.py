@@ -1,6 +1,6 @@
 """A live look at a server: whether it answers, takes the key, and which models it lists."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,8 +11,6 @@ from apps.providers.openai_protocol.access import Access
 from apps.providers.openai_protocol.errors import asking
 from apps.providers.openai_protocol.replies import body_of, day, entries, text
 from apps.providers.remote import ConnectionCheck, RemoteModel
-
-Labelled = Callable[[RemoteModel], RemoteModel]
 
 
 @dataclass(frozen=True)
