@@ -140,7 +140,7 @@ class FetchForm(_IntoForm):
 class MappingForm(forms.Form):
     """Which column means what. Its fields are those of the preset; `shown` is the preset that they were made for."""
 
-    preset = forms.ChoiceField(label="Shape of the rows", widget=forms.Select(attrs={"data-preview": ""}))
+    preset = forms.ChoiceField(label="Shape of the rows")
     shown = forms.CharField(required=False, widget=forms.HiddenInput)
 
     def __init__(self, data: Any = None, *, mapping: RowMapping, columns: list[str], **kwargs: Any) -> None:

@@ -124,9 +124,9 @@
     for (const sign of doc.querySelectorAll("[data-live]")) showLive(sign);
   }
 
-  /** A sign inside a [data-live-scope] or a chart with a stream of its own speaks for that part, any other for the page. */
+  /** A sign inside a chart with a stream of its own speaks for that chart, any other for the page. */
   function showLive(sign) {
-    const scope = sign.closest("[data-live-scope], [data-loss-chart][data-stream-url]") ?? doc.documentElement;
+    const scope = sign.closest("[data-loss-chart][data-stream-url]") ?? doc.documentElement;
     const states = [...liveStates].filter(([element]) => scope.contains(element)).map(([, state]) => state);
     sign.hidden = states.length > 0 && states.every((state) => state === "finished");
     const state = states.includes("cut") ? "cut" : states.includes("on") ? "on" : "off";

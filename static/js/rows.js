@@ -1,5 +1,4 @@
-/* Rows of data: e edits and x picks the current row of a table; Ctrl+Enter saves a form with [data-save-key]; of a
-   [data-bulk] form only the fields of the chosen action are shown. */
+/* Rows of data: e edits and x picks the current row of a table; Ctrl+Enter saves a form with [data-save-key]. */
 (() => {
   "use strict";
 
@@ -15,8 +14,6 @@
 
   document.addEventListener("change", (event) => {
     if (event.target.matches("#picked input[name=row]")) count();
-    const form = event.target.form;
-    if (form?.dataset.chooser === event.target.name) showFields(form);
   });
 
   document.addEventListener("keydown", (event) => {
@@ -42,19 +39,7 @@
     event.preventDefault();
   });
 
-  /** Fields of the choice that data-chooser names. Without JavaScript all are there, and the others are not read. */
-  function showFields(form) {
-    for (const part of form.querySelectorAll("[data-for]")) {
-      part.hidden = !part.dataset.for.split(" ").includes(form.elements[form.dataset.chooser].value);
-    }
-  }
-
-  function start() {
-    count();
-    const form = document.querySelector("form[data-chooser]");
-    if (form) showFields(form);
-  }
-  document.addEventListener("htmx:after:swap", start);
-  window.addEventListener("pageshow", start);
-  start();
+  document.addEventListener("htmx:after:swap", count);
+  window.addEventListener("pageshow", count);
+  count();
 })();
