@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from apps.core.canonical import canonical_json, sha256_hex
-from apps.datasets.checks.facts import GROUP_KEYS
+from apps.datasets.checks.row_facts import GROUP_KEYS
 
 GROUP_CHARACTERS = 200
 PATHS_OFFERED = 20

@@ -12,10 +12,10 @@ from apps.core.states import state_constraint
 
 
 class ExampleFacts(models.Model):
-    """What the checks know of one form of one row (`checks.facts`). It never changes, so it is worked out once."""
+    """What the checks know of one form of one row (`checks.row_facts`). It never changes, so it is worked out once."""
 
     example = models.OneToOneField("datasets.Example", models.CASCADE, primary_key=True, related_name="facts")
-    facts_version = models.SmallIntegerField(help_text="checks.facts.FACTS_VERSION")
+    facts_version = models.SmallIntegerField(help_text="checks.row_facts.FACTS_VERSION")
     whole = models.BigIntegerField()
     system = models.BigIntegerField()
     asked = models.BigIntegerField()

@@ -133,7 +133,7 @@ class Migration(migrations.Migration):
             name='ExampleFacts',
             fields=[
                 ('example', models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, primary_key=True, related_name='facts', serialize=False, to='datasets.example')),
-                ('facts_version', models.SmallIntegerField(help_text='checks.facts.FACTS_VERSION')),
+                ('facts_version', models.SmallIntegerField(help_text='checks.row_facts.FACTS_VERSION')),
                 ('whole', models.BigIntegerField()),
                 ('system', models.BigIntegerField()),
                 ('asked', models.BigIntegerField()),

@@ -13,7 +13,7 @@ from django.db.models import Max, QuerySet, Sum
 from django.db.models.functions import Coalesce
 
 from apps.core.chat_tokens import Chat, ChatLength, ChatTokenizer, ChatTokensError
-from apps.datasets.checks.facts import RowFacts, facts_of, facts_version, forget_words
+from apps.datasets.checks.row_facts import RowFacts, facts_of, facts_version, forget_words
 from apps.datasets.models import CheckPart, CheckReport, CheckState, ExampleFacts
 from apps.datasets.tokenizers import tokenizer_key, tokenizer_of
 

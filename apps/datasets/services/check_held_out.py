@@ -5,10 +5,11 @@ from itertools import islice
 
 import numpy as np
 
-from apps.datasets.checks.facts import Facts, facts_of
+from apps.datasets.checks.facts import Facts
 from apps.datasets.checks.leakage import held_out_leakage, training_rows
 from apps.datasets.checks.near_duplicates import Pairs, propose, verify
 from apps.datasets.checks.results import Found
+from apps.datasets.checks.row_facts import facts_of
 from apps.datasets.checks.shingles import character_shingles, word_shingles
 from apps.datasets.checks.signatures import as_matrix
 from apps.datasets.checks.texts import parts_of, words_of
