@@ -152,29 +152,7 @@ def gallery_context() -> dict[str, Any]:
     now = timezone.now()
     bound = GalleryForm({"learning_rate": "fast", "epochs": "300", "method": "lora", "too_long": "drop"})
     return {
-        "workspace": SimpleNamespace(name="Support team", get_absolute_url="#content"),
-        "project": SimpleNamespace(name="Ticket routing", get_absolute_url="#content"),
-        "workspaces": [
-            {"name": "Support team", "url": "#content", "current": True},
-            {"name": "Legal", "url": "#content", "current": False},
-        ],
-        "projects": [
-            {"name": "Ticket routing", "url": "#content", "current": True},
-            {"name": "Reply drafts", "url": "#content", "current": False},
-        ],
-        "project_stages": [{**stage, "url": "#content"} for stage in STAGES],
-        "workspace_pages": [
-            {"label": "Members", "url": "#content", "icon": "users", "current": False},
-            {"label": "API keys", "url": "#content", "icon": "key", "current": False},
-        ],
-        "account_pages": [{"label": "Account", "url": "#content", "icon": "user"}],
-        "sign_out_url": "#content",
-        "running_operations_url": reverse("gallery_running"),
-        "breadcrumbs": [
-            {"label": "Support team", "url": "#content"},
-            {"label": "Ticket routing", "url": "#content"},
-            {"label": "Components"},
-        ],
+        **_shell(),
         "operations": sample_operations(),
         "page": SimpleNamespace(before=120, after=171, query="state=done"),
         "first_page": SimpleNamespace(before=None, after=51, query=""),
@@ -226,6 +204,35 @@ def gallery_context() -> dict[str, Any]:
         "live_run": [{"name": "now", "url": reverse("gallery_metrics", args=["live"])}],
         "empty_run": [{"name": "waiting", "url": reverse("gallery_metrics", args=["empty"])}],
         "live_url": reverse("gallery_stream"),
+    }
+
+
+def _shell() -> dict[str, Any]:
+    """What the context processor sets on real pages."""
+    return {
+        "workspace": SimpleNamespace(name="Support team", get_absolute_url="#content"),
+        "project": SimpleNamespace(name="Ticket routing", get_absolute_url="#content"),
+        "workspaces": [
+            {"name": "Support team", "url": "#content", "current": True},
+            {"name": "Legal", "url": "#content", "current": False},
+        ],
+        "projects": [
+            {"name": "Ticket routing", "url": "#content", "current": True},
+            {"name": "Reply drafts", "url": "#content", "current": False},
+        ],
+        "project_stages": [{**stage, "url": "#content"} for stage in STAGES],
+        "workspace_pages": [
+            {"label": "Members", "url": "#content", "icon": "users", "current": False},
+            {"label": "API keys", "url": "#content", "icon": "key", "current": False},
+        ],
+        "account_pages": [{"label": "Account", "url": "#content", "icon": "user"}],
+        "sign_out_url": "#content",
+        "running_operations_url": reverse("gallery_running"),
+        "breadcrumbs": [
+            {"label": "Support team", "url": "#content"},
+            {"label": "Ticket routing", "url": "#content"},
+            {"label": "Components"},
+        ],
     }
 
 
