@@ -46,17 +46,20 @@ from tests.evaluations.worlds import build_world, decide_with
 from tests.labeling.worlds import label_next, make_session
 
 
-def things(*, project: Project, people: Any) -> dict[str, Any]:
-    """Primary keys (and tokens) of one of everything in the project's workspace, by name. Needs real commits."""
+def things(*, project: Project, people: Any, mark: str = "") -> dict[str, Any]:
+    """Primary keys (and tokens) of one of everything in the project's workspace, by name. Needs real commits.
+
+    With another `mark` in the names there can be more than one of everything.
+    """
     workspace = project.workspace
     invitation, token = invitation_create(workspace=workspace, email="", role="viewer", by=people.ann)
-    key, _ = api_key_create(workspace=workspace, user=people.ann, name="test")
+    key, _ = api_key_create(workspace=workspace, user=people.ann, name=f"test{mark}")
     operation = Operation.objects.create(
         workspace=workspace,
         kind="jobs.train",
         title="Nothing",
-        subject_type="projects.project",
-        subject_id=project.pk,
+        subject_type="accounts.invitation",
+        subject_id=invitation.pk,
         queue="training",
         actor=people.ann,
         state=OperationState.RUNNING,
@@ -93,7 +96,7 @@ def things(*, project: Project, people: Any) -> dict[str, Any]:
         row_count=0,
     )
     FindingRow.objects.create(finding=finding, item=1, key="k")
-    deleted = dataset_create(project=project, name="Old tickets", actor=people.rob)
+    deleted = dataset_create(project=project, name=f"Old tickets{mark}", actor=people.rob)
     dataset_delete(dataset=deleted, actor=people.rob)
     row_add(
         dataset=dataset,
@@ -101,8 +104,8 @@ def things(*, project: Project, people: Any) -> dict[str, Any]:
         actor=people.rob,
     )
     return (
-        _labeling(project, people)
-        | _providers(project, people)
+        _labeling(project, people, mark)
+        | _providers(project, people, mark)
         | {
             "finding": finding.pk,
             "membership": Membership.objects.get(workspace=workspace, user=people.vic).pk,
@@ -111,14 +114,14 @@ def things(*, project: Project, people: Any) -> dict[str, Any]:
             "api_key": key.pk,
             "operation": operation.pk,
             "alias": model_alias_set(
-                workspace=workspace, name="gpt-4o-mini", base_model=world.tuned.base_model, by=people.lea
+                workspace=workspace, name=f"gpt-4o-mini{mark}", base_model=world.tuned.base_model, by=people.lea
             ).pk,
             "import": imported.pk,
             "upload": upload_begin(
                 project=project, file_name="a.jsonl", size=5, modified="", actor=people.rob
             ).pk,
             "mapping": mapping_save(
-                project=project, name="Tickets", mapping=RowMapping("chat"), actor=people.rob
+                project=project, name=f"Tickets{mark}", mapping=RowMapping("chat"), actor=people.rob
             ).pk,
             "dataset": dataset.pk,
             "deleted_dataset": deleted.pk,
@@ -140,16 +143,16 @@ def things(*, project: Project, people: Any) -> dict[str, Any]:
     )
 
 
-def _providers(project: Project, people: Any) -> dict[str, Any]:
+def _providers(project: Project, people: Any, mark: str) -> dict[str, Any]:
     """A connection whose adapter is not here, as after one was taken out, and a price."""
     workspace = project.workspace
     connection = Connection.objects.create(
-        workspace=workspace, provider="gone", name="An account", created_by=people.ann
+        workspace=workspace, provider="gone", name=f"An account{mark}", created_by=people.ann
     )
     price = price_set(
         workspace=workspace,
         provider="openai",
-        model="gpt-4o-mini*",
+        model=f"gpt-4o-mini{mark}*",
         kind="training",
         amount=Decimal("3.00"),
         currency="USD",
@@ -166,10 +169,10 @@ def _providers(project: Project, people: Any) -> dict[str, Any]:
     return {"connection": connection.pk, "price": price.pk, "archive": archive.pk}
 
 
-def _labeling(project: Project, people: Any) -> dict[str, Any]:
+def _labeling(project: Project, people: Any, mark: str) -> dict[str, Any]:
     """A session that everybody takes part in, another one that is being set up, a guideline."""
     guideline = guideline_create(
-        project=project, name="Intents", content=GuidelineText("# Intents"), actor=people.lea
+        project=project, name=f"Intents{mark}", content=GuidelineText("# Intents"), actor=people.lea
     )
     session = make_session(project, people.lea, rows=3, guideline=guideline, everyone=True)
     draft = make_session(project, people.lea, rows=3, opened=False)

@@ -1,4 +1,7 @@
-"""Storing and reading blobs as streams: no blob is ever whole in memory."""
+"""Storing and reading blobs as streams: no blob is ever whole in memory.
+
+Why so: docs/adr/0004-artifacts-in-postgres.md.
+"""
 
 import hashlib
 import io

@@ -1,4 +1,7 @@
-"""What htmx needs from every answer: redirects as a header, and waiting messages carried along."""
+"""What htmx needs from every answer: redirects as a header, and waiting messages carried along.
+
+Why so: docs/adr/0005-pages.md.
+"""
 
 from collections.abc import Awaitable, Callable
 from typing import cast

@@ -1,6 +1,8 @@
 """The port through which `accounts`, which lies below `audit`, gets its changes into the audit record.
 
 `audit` plugs in its writer at start-up; without one nothing may be changed, so that no change goes unrecorded.
+
+Why so: docs/adr/0008-layers.md.
 """
 
 from collections.abc import Callable

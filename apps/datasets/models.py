@@ -1,4 +1,7 @@
-"""Datasets, examples (as received, byte for byte) and frozen versions with their splits; the other tables beside."""
+"""Datasets, examples (as received, byte for byte) and frozen versions with their splits; the other tables beside.
+
+Why so: docs/adr/0009-draft-and-forms.md.
+"""
 
 from typing import ClassVar
 

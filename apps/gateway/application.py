@@ -1,4 +1,7 @@
-"""The ASGI application under /v1: JSON only, API keys, no sessions, no cookies."""
+"""The ASGI application under /v1: JSON only, API keys, no sessions, no cookies.
+
+Why so: docs/adr/0011-api-beside-django.md.
+"""
 
 import asyncio
 import logging

@@ -1,4 +1,7 @@
-"""Durable background work. The row is the truth; Celery only carries its id."""
+"""Durable background work. The row is the truth; Celery only carries its id.
+
+Why so: docs/adr/0002-operations.md.
+"""
 
 from typing import ClassVar
 

@@ -1,4 +1,7 @@
-"""Whatever services the environment leaves to us, for the length of a block."""
+"""Whatever services the environment leaves to us, for the length of a block.
+
+Why so: docs/adr/0001-embedded-services.md.
+"""
 
 import time
 from collections.abc import Iterator

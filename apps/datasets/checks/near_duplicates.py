@@ -3,6 +3,8 @@
 Signatures are cut into 21 bands of 6; two texts are a candidate pair when they agree in a whole band. At a similarity
 of 0.8 that misses one pair in 600 (1 - (1 - 0.8^6)^21 = 0.998), at 0.3 it proposes one in 66. Candidates whose
 signatures agree too little are passed over, and what is left is verified on the texts themselves.
+
+Why so: docs/adr/0010-checks-of-data.md.
 """
 
 from collections.abc import Callable, Iterator, Sequence

@@ -13,6 +13,8 @@ The candidate has to beat *each* baseline at the level of the rules; no correcti
 "No difference shown" goes before "too few items", because more items for the other baselines could no longer
 make it a win. The outcome is about the task alone. General skill and the other guards do not change it; they
 are named in the sentence and change the recommendation.
+
+Why so: docs/adr/0007-verdicts.md.
 """
 
 from __future__ import annotations

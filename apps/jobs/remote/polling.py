@@ -2,6 +2,8 @@
 
 The database says which jobs are due. A job is taken by moving its next poll into the future in the same statement
 that finds it, so two processes never ask about the same job, and one that dies leaves it to be taken later.
+
+Why so: docs/adr/0014-jobs-at-providers.md.
 """
 
 import logging

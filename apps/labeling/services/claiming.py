@@ -2,6 +2,8 @@
 
 No sweeper is needed: the claim itself takes over a seat whose lease has run out. Several processes claim at once; each
 passes by the seats that another is just locking.
+
+Why so: docs/adr/0012-seats.md.
 """
 
 import random

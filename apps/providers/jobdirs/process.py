@@ -2,6 +2,8 @@
 
 The trainer leads a session of its own, so its process group holds everything it starts. Who it is stands in
 process.json as process id and start time: the pair can't be mistaken for a later process with the same id.
+
+Why so: docs/adr/0003-programs-without-django.md.
 """
 
 import contextlib

@@ -4,6 +4,8 @@ It does for a tool what our own trainer does for itself: one run a directory, ev
 sentence when it fails. The exit code is 0 after a result or a stop and 1 after a failure. A tool that was killed
 takes the launcher with it, without a last event: whoever watches starts again from the newest checkpoint, as with a
 trainer that was killed.
+
+Why so: docs/adr/0015-other-trainers.md.
 """
 
 import contextlib

@@ -3,6 +3,8 @@
 The lists are those of the package Faker (extra `ftportal[names]`), which has them for some 80 languages and regions.
 They are looked up only where capital letters mark a name, so names in small letters, single first names, and names in
 scripts without capitals are not found.
+
+Why so: docs/adr/0013-names-by-lists.md.
 """
 
 import importlib
