@@ -83,7 +83,7 @@ def fetching(
 ) -> Iterator[Fetched]:
     """GET `url`, following a few redirects. More than `limit` bytes end in `OutgoingError`, as does anything else that
     goes wrong, also while the chunks are read."""
-    backend = _CheckedConnections(allow_private)
+    backend = CheckedConnections(allow_private)
     with httpcore.ConnectionPool(
         ssl_context=tls or ssl.create_default_context(), network_backend=backend, retries=0
     ) as pool:
@@ -118,7 +118,7 @@ def post(
     with (
         httpcore.ConnectionPool(
             ssl_context=tls or ssl.create_default_context(),
-            network_backend=_CheckedConnections(allow_private),
+            network_backend=CheckedConnections(allow_private),
             retries=0,
         ) as pool,
         _errors(place),
@@ -162,7 +162,7 @@ def judged(host: str, addresses: list[str], *, allow_private: bool) -> list[str]
     return addresses
 
 
-class _CheckedConnections(httpcore.NetworkBackend):
+class CheckedConnections(httpcore.NetworkBackend):
     """Resolves a name, refuses it if any of its addresses is not public, and connects to what was judged."""
 
     def __init__(self, allow_private: bool) -> None:

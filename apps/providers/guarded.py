@@ -15,7 +15,7 @@ import httpcore2
 import httpx
 import httpx2
 
-from apps.core.outgoing import OutgoingError, checked_url, judged, resolved
+from apps.core.outgoing import CheckedConnections, OutgoingError, checked_url, judged, resolved
 
 CONNECT_SECONDS, ANSWER_SECONDS = 10.0, 60.0
 CONNECTIONS, IDLE_CONNECTIONS, IDLE_SECONDS = 100, 20, 60.0
@@ -77,28 +77,7 @@ def _in_chain(error: BaseException, kinds: tuple[type[Found], ...]) -> Found | N
 
 
 # --- Connections ---------------------------------------------------------------------------------------------
-
-
-class _Connections(httpcore.NetworkBackend):
-    def __init__(self, allow_private: bool) -> None:
-        self._allow_private = allow_private
-        self._inner = httpcore.SyncBackend()
-
-    def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,
-        local_address: str | None = None,
-        socket_options: Iterable[Any] | None = None,
-    ) -> httpcore.NetworkStream:
-        failed: Exception = OutgoingError(f"The name {host} has no address.")
-        for address in judged(host, resolved(host, port), allow_private=self._allow_private):
-            try:
-                return self._inner.connect_tcp(address, port, timeout, local_address, socket_options)
-            except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
-                failed = error
-        raise failed
+# For httpx2 what `CheckedConnections` is for httpx: the two libraries share no types.
 
 
 class _Connections2(httpcore2.NetworkBackend):
@@ -160,7 +139,7 @@ class _Transport(httpx.HTTPTransport):
     def __init__(self, allow_private: bool, tls: ssl.SSLContext | None) -> None:
         tls = tls or ssl.create_default_context()
         super().__init__(verify=tls, trust_env=False)
-        backend = _Connections(allow_private)
+        backend = CheckedConnections(allow_private)
         self._pool = httpcore.ConnectionPool(ssl_context=tls, network_backend=backend, **_POOL)
         self._allow_private = allow_private
 
