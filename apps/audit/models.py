@@ -9,7 +9,7 @@ from apps.accounts.models import User, Workspace
 
 
 @dataclass(frozen=True)
-class Change:
+class ChangedValue:
     """One value before and after; `had_before` is false for something new."""
 
     name: str
@@ -50,9 +50,9 @@ class AuditEvent(models.Model):
         return f"{self.actor_label} {self.action} {self.target_label}".strip()
 
     @property
-    def changes(self) -> list[Change]:
+    def changes(self) -> list[ChangedValue]:
         """What differs between before and after, and further facts as values without a before."""
         before, after = self.before or {}, self.after or {}
         names = [name for name in {**before, **after} if before.get(name) != after.get(name)]
-        changed = [Change(name, name in before, before.get(name), after.get(name)) for name in names]
-        return changed + [Change(name, False, None, value) for name, value in self.data.items()]
+        changed = [ChangedValue(name, name in before, before.get(name), after.get(name)) for name in names]
+        return changed + [ChangedValue(name, False, None, value) for name, value in self.data.items()]
