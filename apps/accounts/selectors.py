@@ -13,6 +13,7 @@ _ROLE_ORDER = Case(
 
 
 def workspaces_of(user: User) -> QuerySet[Workspace]:
+    """Those that the person is a member of, by name."""
     return Workspace.objects.filter(memberships__user=user).order_by("name")
 
 
@@ -26,12 +27,14 @@ def members_of(workspace: Workspace) -> QuerySet[Membership]:
 
 
 def open_invitations_of(workspace: Workspace) -> QuerySet[Invitation]:
+    """Neither accepted nor withdrawn; those that have expired are among them."""
     return Invitation.objects.filter(workspace=workspace, accepted_at=None, revoked_at=None).select_related(
         "invited_by"
     )
 
 
 def api_keys_of(workspace: Workspace) -> QuerySet[ApiKey]:
+    """All keys, withdrawn ones too."""
     return ApiKey.objects.filter(workspace=workspace).select_related("user")
 
 

@@ -106,6 +106,7 @@ def invitation_create(*, workspace: Workspace, email: str, role: str, by: User) 
 
 @transaction.atomic
 def invitation_revoke(*, invitation: Invitation, by: User) -> None:
+    """Its link joins nobody any more. One that was accepted or withdrawn already stays as it is."""
     changed = Invitation.objects.filter(pk=invitation.pk, accepted_at=None, revoked_at=None).update(
         revoked_at=timezone.now()
     )
@@ -173,6 +174,7 @@ def user_register(*, invitation: Invitation, email: str, name: str, password: st
 
 @transaction.atomic
 def membership_change_role(*, membership: Membership, role: str, by: User) -> None:
+    """Raises `ConflictError` where the workspace would be left without an owner."""
     locked = _lock_memberships(membership)
     if role == locked.role:
         return
@@ -245,6 +247,7 @@ def api_key_create(*, workspace: Workspace, user: User, name: str) -> tuple[ApiK
 
 @transaction.atomic
 def api_key_revoke(*, key: ApiKey, by: User) -> None:
+    """Programs that use the key are refused from now on. Nothing happens to one that was withdrawn before."""
     if ApiKey.objects.filter(pk=key.pk, revoked_at=None).update(revoked_at=timezone.now()):
         record(workspace=key.workspace, actor=by, action="api_key.revoked", target=key)
 
@@ -258,6 +261,7 @@ def api_key_used(*, key: ApiKey) -> None:
 
 @transaction.atomic
 def user_update_name(*, user: User, name: str) -> None:
+    """A person renames themselves; white space around the name is dropped."""
     before = user.name
     user.name = name.strip()
     user.save(update_fields=["name"])

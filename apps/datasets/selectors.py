@@ -55,6 +55,7 @@ ROWS_LOOKED_AT_FOR_GROUPS = 500
 
 
 def datasets_of(project: Project) -> QuerySet[Dataset]:
+    """Those in the trash are left out."""
     return Dataset.objects.filter(project=project)
 
 
@@ -71,6 +72,7 @@ def datasets_with_versions(project: Project) -> QuerySet[Dataset]:
 
 
 def versions_of(project: Project) -> QuerySet[Version]:
+    """Of every state, of datasets that are not in the trash."""
     return Version.objects.filter(dataset__project=project, dataset__deleted_at=None).select_related(
         "dataset__project__workspace"
     )
@@ -89,6 +91,7 @@ def frozen_versions_of(project: Project) -> QuerySet[Version]:
 
 
 def imports_of(project: Project) -> QuerySet[Import]:
+    """Of every state, into datasets that are not in the trash."""
     return Import.objects.filter(dataset__project=project, dataset__deleted_at=None).select_related(
         "dataset__project__workspace", "blob", "created_by"
     )
@@ -105,6 +108,7 @@ def uploads_of(project: Project) -> QuerySet[Upload]:
 
 
 def saved_mappings_of(project: Project) -> QuerySet[SavedMapping]:
+    """By name."""
     return SavedMapping.objects.filter(project=project)
 
 
@@ -121,6 +125,7 @@ def earlier_imports_of_file(import_record: Import) -> list[Import]:
 
 
 def problems_page(import_record: Import, parameters: Mapping[str, Any]) -> KeysetPage[ImportProblem]:
+    """What did not pass in one import; `code` of the parameters narrows it."""
     problems = ImportProblem.objects.filter(import_record=import_record)
     code = parameters.get("code")
     if code:
@@ -292,6 +297,7 @@ def group_paths_of(dataset: Dataset) -> list[GroupPath]:
 def version_rows_page(
     version: Version, wanted: RowFilter, parameters: Mapping[str, Any]
 ) -> KeysetPage[VersionRow]:
+    """Rows of a frozen version that fit the filter, in the order of the version, with the beginning of their texts."""
     rows = VersionRow.objects.filter(version=version)
     if replace(wanted, split="").is_active:
         after, before = number_of(parameters.get("after")), number_of(parameters.get("before"))

@@ -13,6 +13,7 @@ from apps.projects.models import Project
 
 
 def changes_of(project: Project) -> QuerySet[Change]:
+    """Changes made by hand, undone ones too, in datasets that are not in the trash."""
     return Change.objects.filter(dataset__project=project, dataset__deleted_at=None).select_related(
         "dataset__project__workspace", "created_by", "undone_by"
     )

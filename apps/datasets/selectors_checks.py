@@ -42,6 +42,7 @@ def head_mark(dataset: Dataset) -> str:
 
 
 def reports_of(project: Project) -> QuerySet[CheckReport]:
+    """Reports of every state, on datasets that are not in the trash."""
     return CheckReport.objects.filter(dataset__project=project, dataset__deleted_at=None).select_related(
         "dataset__project__workspace", "version", "created_by"
     )
@@ -54,6 +55,7 @@ def latest_report(dataset: Dataset, version: Version | None = None) -> CheckRepo
 
 
 def latest_done_report(dataset: Dataset, version: Version | None = None) -> CheckReport | None:
+    """The newest finished report of a dataset's head or of a version."""
     reports = CheckReport.objects.filter(dataset=dataset, version=version, state=CheckState.DONE)
     return reports.select_related("dataset__project__workspace", "version").order_by("-pk").first()
 
@@ -77,6 +79,7 @@ def finding_names(dataset: Dataset, version: Version | None = None) -> list[tupl
 
 
 def finding_rows_page(finding: Finding, parameters: Mapping[str, Any]) -> KeysetPage[FindingRow]:
+    """Rows of one finding; `show=open` of the parameters leaves out those that are decided."""
     rows = FindingRow.objects.filter(finding=finding).select_related("example")
     if parameters.get("show") == "open":
         rows = rows.filter(decided="")

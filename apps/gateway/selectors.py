@@ -34,6 +34,7 @@ def fine_tuning_jobs_of(workspace: Workspace) -> QuerySet[FineTuningJob]:
 
 
 def fine_tuning_job_get(workspace: Workspace, public_id: str) -> FineTuningJob:
+    """By its public id. Raises `ApiError` (404) for one of another workspace, too."""
     job = fine_tuning_jobs_of(workspace).filter(public_id=public_id).first()
     if job is None:
         raise ApiError(
@@ -57,6 +58,7 @@ def tuned_names(jobs: list[FineTuningJob]) -> dict[int, str]:
 
 
 def webhook_get(workspace: Workspace, public_id: str) -> WebhookEndpoint:
+    """By its public id. Raises `ApiError` (404) for one of another workspace, too."""
     endpoint = (
         WebhookEndpoint.objects.select_related("workspace")
         .filter(workspace=workspace, public_id=public_id)

@@ -41,6 +41,7 @@ def job_details(project: Project) -> QuerySet[TrainingJob]:
 
 
 def trainable_versions(project: Project) -> QuerySet[Version]:
+    """Frozen versions with rows to train on, newest first."""
     return (
         Version.objects.filter(dataset__project=project, state=VersionState.FROZEN, train_count__gt=0)
         .select_related("dataset")

@@ -100,6 +100,7 @@ def connection_standings(workspace: Workspace) -> list[ConnectionStanding]:
 
 
 def connection_standing(connection: Connection) -> ConnectionStanding:
+    """A connection and how its last check went."""
     return ConnectionStanding(connection, _with_checks([connection])[0][1])
 
 

@@ -50,10 +50,12 @@ def model_versions_of(project: Project) -> QuerySet[ModelVersion]:
 
 
 def newest_model_of(project: Project) -> ModelVersion | None:
+    """The fine-tuned model with the highest number."""
     return ModelVersion.objects.filter(project=project).order_by("-number").first()
 
 
 def variants_of(project: Project) -> QuerySet[Variant]:
+    """Newest first."""
     return (
         Variant.objects.filter(project=project)
         .select_related("base_model", "model_version", "created_by")

@@ -101,6 +101,7 @@ def _ask_for_help(report: CheckReport, parts: int) -> None:
 
 
 def checks_stopped(*, report: CheckReport, operation: Operation) -> None:
+    """The operation ended before the checks did: the report says why. A report that is done stays so."""
     if report.state != CheckState.CHECKING:
         return
     error = operation.error

@@ -43,6 +43,7 @@ def dataset_create(*, project: Project, name: str, description: str = "", actor:
 
 
 def dataset_update(*, dataset: Dataset, name: str, description: str, licence: str = "", actor: User) -> None:
+    """Raises `ConflictError` where another dataset of the project has the name."""
     before = {"name": dataset.name, "description": dataset.description, "licence": dataset.licence}
     with transaction.atomic():
         try:

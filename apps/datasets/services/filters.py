@@ -25,6 +25,7 @@ def filter_save(*, dataset: Dataset, name: str, wanted: RowFilter, actor: User) 
 
 
 def filter_delete(*, saved: SavedFilter, actor: User) -> None:
+    """The rows that it found stay as they are."""
     with transaction.atomic():
         record(
             workspace=saved.dataset.project.workspace,

@@ -103,6 +103,7 @@ def _announce(progress: Progress, size: int | None, message: str) -> None:
 
 
 def import_fetch_stopped(*, import_record: Import, operation: Operation) -> None:
+    """The operation ended before the file was here: the import says why."""
     if import_record.state != ImportState.FETCHING:
         return
     error = operation.error

@@ -37,6 +37,7 @@ def import_rejected_rows(*, import_record: Import) -> Iterator[bytes]:
 
 
 def rejected_file_name(import_record: Import) -> str:
+    """Named after the file that was imported, without its compression."""
     reading = Reading.from_json(import_record.reading)
     name = import_record.file_name
     if reading.compression:

@@ -174,11 +174,13 @@ def import_discard(*, import_record: Import, actor: User) -> None:
 
 
 def staged_rows_delete(import_record: Import) -> None:
+    """What was read but never committed is let go of."""
     rows = ImportRow.objects.filter(import_record=import_record)
     rows._raw_delete(rows.db)  # no other table refers to staged rows
 
 
 def start_fetch(import_record: Import, actor: User | None) -> None:
+    """Queue the download of an address that was given."""
     operation_start(
         workspace=import_record.dataset.project.workspace,
         kind=FETCH_KIND,

@@ -28,6 +28,7 @@ def mapping_save(*, project: Project, name: str, mapping: RowMapping, actor: Use
 
 
 def mapping_rename(*, saved: SavedMapping, name: str, actor: User) -> None:
+    """Raises `PortalError` for a name that is empty or too long, `ConflictError` for one that is taken."""
     name = name.strip()
     if not 0 < len(name) <= 80:
         raise PortalError("A name has 1 to 80 characters.", code="bad_name")

@@ -111,6 +111,7 @@ def version_freeze(*, version: Version, progress: Progress) -> None:
 
 
 def version_freeze_stopped(*, version: Version, operation: Operation) -> None:
+    """The operation ended before the version was frozen: the version says why."""
     if version.state != VersionState.FREEZING:
         return
     error = operation.error

@@ -30,6 +30,7 @@ def next_look(suite: Suite) -> int:
 
 
 def suites_of(project: Project) -> QuerySet[Suite]:
+    """Newest first, with the number of comparisons on each."""
     return (
         Suite.objects.filter(project=project)
         .select_related("version__dataset")
@@ -73,6 +74,7 @@ class Contenders:
 
 
 def contenders_of(comparison: Comparison) -> Contenders:
+    """Who is compared, with the run of each on the task and, where it is measured, on general skills."""
     rows = list(
         comparison.contenders.select_related(
             "variant__base_model__connection", "variant__model_version__artifact"
@@ -119,6 +121,7 @@ def _runs(suite: Suite, variants: Sequence[Variant]) -> dict[int, Run]:
 
 
 def verdict_of(comparison: Comparison) -> Verdict | None:
+    """As it was stored; None before the comparison is done."""
     if comparison.state != ComparisonState.DONE or comparison.verdict is None:
         return None
     return Verdict.from_dict(comparison.verdict)

@@ -30,6 +30,7 @@ def recordings_of(project: Project) -> QuerySet[Run]:
 
 
 def finished_recordings(project: Project) -> list[Run]:
+    """Newest first, those with an answer at least; a page full."""
     return list(recordings_of(project).filter(finished_at__isnull=False, answered__gt=0)[:SHOWN])
 
 
@@ -62,6 +63,7 @@ class RecordingRow:
 
 
 def recording_rows(runs: Sequence[Run]) -> list[RecordingRow]:
+    """The runs with the newest operation on each, in one query."""
     operations: dict[int, Operation] = {}
     found = Operation.objects.filter(
         kind=RECORD_KIND,

@@ -105,6 +105,7 @@ def general_suite_add(*, project: Project, by: User | None) -> Suite:
 
 
 def general_suite_path() -> Path:
+    """The items of general skill that ship with the product."""
     return Path(settings.FTPORTAL_DEMO) / "general_skills" / "general_skills.jsonl"
 
 

@@ -89,6 +89,7 @@ def model_alias_set(*, workspace: Workspace, name: str, base_model: BaseModel, b
 
 
 def model_alias_remove(*, alias: ModelAlias, by: User) -> None:
+    """Requests that name it are refused from now on; jobs that were made with it stay."""
     with transaction.atomic():
         record(
             workspace=alias.workspace,

@@ -18,6 +18,7 @@ def stored_completion_create(
     metadata: Mapping[str, str],
     by: User | None,
 ) -> StoredCompletion:
+    """Keep a question and its answer, as a request with `store` asks."""
     with transaction.atomic():
         stored = StoredCompletion.objects.create(
             workspace=workspace,
@@ -35,6 +36,7 @@ def stored_completion_create(
 def stored_completion_update(
     *, stored: StoredCompletion, metadata: Mapping[str, str], by: User
 ) -> StoredCompletion:
+    """Put other metadata in the place of the old."""
     with transaction.atomic():
         StoredCompletion.objects.filter(pk=stored.pk).update(metadata=dict(metadata))
         record(
@@ -50,6 +52,7 @@ def stored_completion_update(
 
 
 def stored_completion_delete(*, stored: StoredCompletion, by: User) -> None:
+    """Question and answer are gone; the record of the deletion stays."""
     with transaction.atomic():
         record(workspace=stored.workspace, actor=by, action="stored_completion.deleted", target=stored)
         stored.delete()

@@ -98,6 +98,7 @@ def webhook_rotate_secret(*, endpoint: WebhookEndpoint, keep_old: bool, by: User
 
 
 def webhook_delete(*, endpoint: WebhookEndpoint, by: User) -> None:
+    """Messages that wait for it are dropped with it."""
     with transaction.atomic():
         record(
             workspace=endpoint.workspace,
@@ -125,6 +126,7 @@ def event_announce(*, workspace: Workspace, event_type: str, data: Mapping[str, 
 
 
 def event_body(event_id: str, event_type: str, data: Mapping[str, Any]) -> str:
+    """The message as JSON, in the shape of the protocol."""
     return json.dumps(
         {
             "id": event_id,
@@ -137,6 +139,7 @@ def event_body(event_id: str, event_type: str, data: Mapping[str, Any]) -> str:
 
 
 def secrets_of(endpoint: WebhookEndpoint) -> list[str]:
+    """What messages are signed with: the present secret, and the one before it while that still holds."""
     secrets = [decrypt_text(endpoint.secret)]
     if endpoint.old_secret and endpoint.old_secret_until and endpoint.old_secret_until > timezone.now():
         secrets.append(decrypt_text(endpoint.old_secret))

@@ -43,6 +43,7 @@ def job_restart_note(*, job: TrainingJob) -> None:
 
 
 def job_log_note(*, job: TrainingJob, tail: str) -> None:
+    """Show the end of the trainer's log on the job's page."""
     # Postgres keeps no NUL in a text.
     TrainingJob.objects.filter(pk=job.pk).update(
         log_tail=tail.replace("\0", "\ufffd"), updated_at=timezone.now()
@@ -50,14 +51,17 @@ def job_log_note(*, job: TrainingJob, tail: str) -> None:
 
 
 def job_log_attach(*, job: TrainingJob, log: Blob) -> None:
+    """Keep the whole log once the job has ended."""
     TrainingJob.objects.filter(pk=job.pk).update(log=log, updated_at=timezone.now())
 
 
 def job_checkpoint_keep(*, job: TrainingJob, artifact: Blob) -> None:
+    """Keep what a job that is stopped or killed goes on from."""
     TrainingJob.objects.filter(pk=job.pk).update(last_checkpoint=artifact, updated_at=timezone.now())
 
 
 def job_checkpoint_store(*, checkpoint: Checkpoint, artifact: Blob) -> None:
+    """Keep the weights of a checkpoint, so that it can be used as a model."""
     Checkpoint.objects.filter(pk=checkpoint.pk).update(artifact=artifact)
 
 

@@ -257,15 +257,18 @@ def labels_visible(item: Item, user: User) -> tuple[QuerySet[Submission], bool]:
 
 
 def threads_of(item: Item, user: User, *, is_blind: bool) -> QuerySet[Comment]:
+    """Comments on an item, thread by thread; where labeling is blind, only the thread with this person."""
     comments = Comment.objects.filter(item=item).select_related("author", "thread_of")
     return (comments.filter(thread_of=user) if is_blind else comments).order_by("thread_of", "pk")
 
 
 def flags_of(item: Item) -> QuerySet[Flag]:
+    """Of one item, settled ones too."""
     return Flag.objects.filter(item=item).select_related("user", "settled_by", "item__session")
 
 
 def skips_of(item: Item) -> QuerySet[Skip]:
+    """Of one item, oldest first."""
     return Skip.objects.filter(item=item).select_related("user").order_by("pk")
 
 

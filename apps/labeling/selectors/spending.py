@@ -73,11 +73,13 @@ def time_in(sessions: Sequence[Session]) -> dict[int, PeopleTime]:
 
 
 def session_time(session: Session) -> SessionTime:
+    """People's time in one session, in seconds, and its cost at the project's hourly rate."""
     time = time_in([session])[session.pk]
     return SessionTime(session, time, session.project.cost_of(time.total))
 
 
 def project_time(project: Project) -> ProjectTime:
+    """People's time in all sessions that took any, newest first, and the sum."""
     sessions = list(Session.objects.filter(project=project).order_by("-pk"))
     found = time_in(sessions)
     worked = []

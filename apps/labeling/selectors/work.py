@@ -102,6 +102,7 @@ def threads_to_read(session: Session, user: User) -> list[tuple[Item, list[Comme
 
 
 def thread_of_all(items: Sequence[Item], user: User) -> QuerySet[Comment]:
+    """The comments of the threads with one person on several items, oldest first."""
     comments = Comment.objects.filter(item__in=items, thread_of=user)
     return comments.select_related("author").order_by("pk")
 

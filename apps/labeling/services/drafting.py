@@ -98,6 +98,7 @@ def drafts_make(*, run: DraftRun, progress: Progress) -> None:
 
 
 def drafts_stopped(*, run: DraftRun, operation: Operation) -> None:
+    """The operation ended before the drafts were there: the run says why, and what is there stays."""
     if run.state == DraftRunState.RUNNING:
         cancelled = operation.state == OperationState.CANCELLED
         error = "Cancelled. The drafts so far are kept." if cancelled else operation.error

@@ -46,6 +46,7 @@ class GuidelineText:
 
 
 def guideline_create(*, project: Project, name: str, content: GuidelineText, actor: User) -> Guideline:
+    """With its first version. Raises `ConflictError` where the project has a guideline of the name."""
     _check(content)
     try:
         with transaction.atomic():

@@ -171,6 +171,7 @@ def label_import_run(*, label_import: LabelImport, progress: Progress) -> None:
 
 
 def label_import_stopped(*, label_import: LabelImport, operation: Operation) -> None:
+    """The operation ended before the import did: the import says why. Labels that are in stay."""
     if label_import.state == LabelImportState.WAITING:
         error = operation.error or "It was cancelled. Labels that had come in stay."
         transition(label_import, LabelImportState.FAILED, error=error)

@@ -140,6 +140,7 @@ def outcome_run(*, outcome: Outcome, progress: Progress) -> None:
 
 
 def outcome_stopped(*, outcome: Outcome, operation: Operation) -> None:
+    """The operation ended before the answers were handed over: the outcome says why."""
     if outcome.state == OutcomeState.WAITING:
         cancelled = operation.state == OperationState.CANCELLED
         error = "It was cancelled. No row was changed." if cancelled else operation.error

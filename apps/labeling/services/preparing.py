@@ -61,6 +61,7 @@ def session_prepare(*, session: Session, progress: Progress) -> None:
 
 
 def session_prepare_stopped(*, session: Session, operation: Operation) -> None:
+    """The operation ended before all seats were there: the session is a draft again, and says why."""
     if session.state == SessionState.PREPARING:
         cancelled = operation.state == OperationState.CANCELLED
         error = "Preparing was cancelled." if cancelled else operation.error

@@ -60,6 +60,7 @@ class SessionWish:
 
 
 def session_create(*, project: Project, wish: SessionWish, actor: User) -> Session:
+    """A draft with its participants. Raises `ConflictError` where the project has a session of the name."""
     try:
         with transaction.atomic():
             session = Session(project=project, created_by=actor)
@@ -183,6 +184,7 @@ class QuestionWish:
 
 
 def question_add(*, session: Session, wish: QuestionWish, actor: User) -> Question:
+    """At the end of a draft's questions. Raises `ConflictError` where its name is taken or the session is no draft."""
     with transaction.atomic():
         _refuse_unless_draft(session)
         last = session.questions.aggregate(last=Max("position"))["last"] or 0
@@ -202,6 +204,7 @@ def question_add(*, session: Session, wish: QuestionWish, actor: User) -> Questi
 
 
 def question_change(*, question: Question, wish: QuestionWish, actor: User) -> None:
+    """Raises `ConflictError` where its name is taken or the session is no draft."""
     with transaction.atomic():
         _refuse_unless_draft(question.session)
         before = {name: getattr(question, name) for name in asdict(wish)}
@@ -223,6 +226,7 @@ def question_change(*, question: Question, wish: QuestionWish, actor: User) -> N
 
 
 def question_remove(*, question: Question, actor: User) -> None:
+    """Raises `ConflictError` where the session is no draft."""
     with transaction.atomic():
         _refuse_unless_draft(question.session)
         record(
@@ -308,6 +312,7 @@ def session_pause(*, session: Session, actor: User) -> None:
 
 
 def session_close(*, session: Session, actor: User) -> None:
+    """Nothing is handed out any more; labels that come in late are kept."""
     _move(session, SessionState.CLOSED, actor, closed_at=timezone.now())
 
 

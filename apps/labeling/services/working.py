@@ -79,6 +79,7 @@ def item_flag(*, session: Session, user: User, item_id: int, reason: str) -> Fla
 
 
 def flag_settle(*, flag: Flag, by: User) -> None:
+    """Raises `ConflictError` where somebody settled it before."""
     with transaction.atomic():
         settled = Flag.objects.filter(pk=flag.pk, settled_at=None).update(
             settled_at=timezone.now(), settled_by=by
