@@ -1,6 +1,6 @@
 """Setting up a session, opening, pausing and closing it; who takes part."""
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from datetime import datetime
 from typing import Any
 
@@ -115,18 +115,14 @@ def _fill(session: Session, wish: SessionWish) -> None:
         raise PortalError("Choose a frozen version of a dataset of this project.")
     if wish.pilot is not None and not (wish.pilot.is_pilot and wish.pilot.project_id == session.project_id):
         raise PortalError("Choose a pilot of this project.")
-    given = {name: getattr(wish, name) for name in asdict_names(wish)}
-    for name, value in given.items():
-        setattr(session, name, value)
+    for wished in fields(wish):
+        if wished.name != "members":  # these are rows of their own
+            setattr(session, wished.name, getattr(wish, wished.name))
     session.guideline_version = (
         wish.guideline.versions.order_by("-number").first() if wish.guideline is not None else None
     )
     session.gate_minimum = wish.gate_minimum if wish.is_pilot else None
     session.gate_state = GateState.WAITING if session.gate_minimum is not None else GateState.NONE
-
-
-def asdict_names(wish: SessionWish) -> list[str]:
-    return [name for name in wish.__dataclass_fields__ if name != "members"]
 
 
 def _summary(session: Session) -> dict[str, Any]:
