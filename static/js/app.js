@@ -29,14 +29,13 @@
   }
 
   /** Shows an error once: the same words already on screen are not repeated. */
-  function showError(text, html) {
+  function showError(text) {
     const region = doc.getElementById("toasts");
     const template = doc.getElementById("toast-template");
     if (!region || !template) return;
     const toast = template.content.firstElementChild.cloneNode(true);
     const body = toast.querySelector(".toast-text");
-    if (html) body.replaceChildren(html);
-    else body.textContent = text;
+    body.textContent = text;
     for (const other of region.querySelectorAll(".toast-text")) {
       if (other.textContent.trim() === body.textContent.trim()) return;
     }

@@ -85,5 +85,5 @@
     return found;
   }
 
-  window.ftportal = { ...window.ftportal, words: { difference, draw, changedWords } };
+  window.ftportal = { ...window.ftportal, words: { draw, changedWords } };
 })();

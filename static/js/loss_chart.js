@@ -65,7 +65,7 @@
         So nothing is missed while the stream was cut. */
     #connect() {
       const url = this.element.dataset.streamUrl;
-      if (!url || this.stream || this.finished || document.hidden) return;
+      if (!url || this.stream || this.finished || this.ends.signal.aborted || document.hidden) return;
       this.stream = new EventSource(url);
       this.stream.addEventListener("open", () => {
         this.#tell("on");

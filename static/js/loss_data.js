@@ -5,7 +5,6 @@
 
   const POINT = ["step", "epoch", "tokens", "seconds", "loss", "learning_rate", "grad_norm", "tokens_per_second", "token_accuracy", "reward_accuracy", "reward_margin"];
   const EVALUATION = ["step", "epoch", "tokens", "seconds", "loss", "token_accuracy", "reward_accuracy", "reward_margin"];
-  const AXES = ["step", "epoch", "tokens", "seconds"];
 
   const named = (rows, names) => rows.map((row) => Object.fromEntries(names.map((name, i) => [name, row[i] ?? null])));
 
@@ -224,5 +223,5 @@
     return text;
   }
 
-  window.ftportal = { ...window.ftportal, lossData: { Run, AXES, figure, span, short, tick, percent, summary } };
+  window.ftportal = { ...window.ftportal, lossData: { Run, figure, span, short, tick, percent, summary } };
 })();

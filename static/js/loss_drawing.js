@@ -356,5 +356,5 @@
     }
   }
 
-  window.ftportal.LossDrawing = LossDrawing;
+  window.ftportal = { ...window.ftportal, LossDrawing };
 })();

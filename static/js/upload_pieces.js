@@ -62,5 +62,5 @@
     }
   }
 
-  window.ftportal = Object.assign(window.ftportal ?? {}, { uploadPieces, piecesFrom: 8 * 1024 * 1024 });
+  window.ftportal = { ...window.ftportal, uploadPieces, piecesFrom: 8 * 1024 * 1024 };
 })();
