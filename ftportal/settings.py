@@ -201,7 +201,6 @@ STORAGES = {
 
 # --- Uploads are streamed; forms stay small ------------------------------------------------------------------
 FILE_UPLOAD_HANDLERS = ["django.core.files.uploadhandler.TemporaryFileUploadHandler"]
-FILE_UPLOAD_TEMP_DIR = None
 DATA_UPLOAD_MAX_MEMORY_SIZE = 4 * 1024 * 1024
 
 # --- Security ------------------------------------------------------------------------------------------------
