@@ -108,7 +108,6 @@ def uploads_of(project: Project) -> QuerySet[Upload]:
 
 
 def saved_mappings_of(project: Project) -> QuerySet[SavedMapping]:
-    """By name."""
     return SavedMapping.objects.filter(project=project)
 
 
