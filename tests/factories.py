@@ -114,7 +114,10 @@ def things(*, project: Project, people: Any, mark: str = "") -> dict[str, Any]:
             "api_key": key.pk,
             "operation": operation.pk,
             "alias": model_alias_set(
-                workspace=workspace, name=f"gpt-4o-mini{mark}", base_model=world.tuned.base_model, by=people.lea
+                workspace=workspace,
+                name=f"gpt-4o-mini{mark}",
+                base_model=world.tuned.base_model,
+                by=people.lea,
             ).pk,
             "import": imported.pk,
             "upload": upload_begin(
