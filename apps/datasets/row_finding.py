@@ -77,6 +77,12 @@ class Rows:
         ordered = self.in_order
         return Where([*ordered.parts, *self.rest.parts], [*ordered.values, *self.rest.values])
 
+    def count(self) -> int:
+        """How many there are; looks at all of them."""
+        with connection.cursor() as cursor:
+            cursor.execute(f"SELECT count(*) FROM {self.table} WHERE {self.whole.sql}", self.whole.values)  # noqa: S608
+            return int(cursor.fetchone()[0])
+
 
 def rows_of(dataset: Dataset, wanted: RowFilter, version: Version | None = None) -> Rows:
     inside, rest, of_version = Where(), Where(), Where()
@@ -184,16 +190,11 @@ def _key_at(version: Version, position: int, *, is_after: bool) -> int | None:
 
 
 def count_rows(dataset: Dataset, wanted: RowFilter, *more: tuple[str, Any]) -> int:
-    """How many rows fit; looks at all that do."""
+    """How many rows fit the filter and more SQL conditions, each with its parameter; looks at all that do."""
     rows = rows_of(dataset, wanted)
     for condition, value in more:
         rows.rest.add(condition, value)
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"SELECT count(*) FROM {rows.table} WHERE {rows.inside.sql} AND {rows.rest.sql}",  # noqa: S608
-            [*rows.inside.values, *rows.rest.values],
-        )
-        return int(cursor.fetchone()[0])
+    return rows.count()
 
 
 def ids_of(rows: Rows) -> "array[int]":

@@ -126,13 +126,7 @@ def edit_sample(
 
 def candidates_count(change: Change, wanted: RowFilter) -> int:
     """How many rows the edit has to look at."""
-    rows = _candidates(change, wanted)
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"SELECT count(*) FROM {rows.table} WHERE {rows.inside.sql} AND {rows.rest.sql}",  # noqa: S608
-            [*rows.inside.values, *rows.rest.values],
-        )
-        return int(cursor.fetchone()[0])
+    return _candidates(change, wanted).count()
 
 
 def _candidates(change: Change, wanted: RowFilter) -> Rows:

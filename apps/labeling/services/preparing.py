@@ -28,13 +28,7 @@ def row_filter_of(query: str) -> RowFilter:
 
 def count_matching(session: Session) -> int:
     """How many rows of the version fit the filter, before any sampling."""
-    rows = rows_of(session.version.dataset, row_filter_of(session.row_filter), session.version)
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"SELECT count(*) FROM {rows.table} WHERE {rows.whole.sql}",  # noqa: S608
-            rows.whole.values,
-        )
-        return int(cursor.fetchone()[0])
+    return rows_of(session.version.dataset, row_filter_of(session.row_filter), session.version).count()
 
 
 def session_prepare(*, session: Session, progress: Progress) -> None:
