@@ -1,5 +1,6 @@
 """One request on its way through the gateway, and the routes that lead to what answers it."""
 
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -15,6 +16,10 @@ from apps.gateway.authentication import Principal
 from apps.gateway.errors import ApiError
 
 BODY_LIMIT = 8 * 1024 * 1024
+NUL, REPLACEMENT = "\0", "\ufffd"
+"""Postgres keeps no NUL. In its place stands the character for what can't be told, as in imported rows."""
+ESCAPED_NUL = re.compile(rb"(?<!\\)((?:\\\\)*)\\u0000")
+MISSING = re.compile(r"Object missing required field `(.+)`")
 Body = TypeVar("Body")
 
 
@@ -31,7 +36,10 @@ class Call:
 
     def __post_init__(self) -> None:
         text = self.request.scope["query_string"].decode("latin-1")
-        self.query = dict(parse_qsl(text, keep_blank_values=True)) if text else {}
+        pairs = parse_qsl(text, keep_blank_values=True) if text else []
+        self.query = {
+            name.replace(NUL, REPLACEMENT): value.replace(NUL, REPLACEMENT) for name, value in pairs
+        }
 
     async def content(self) -> bytes:
         """The body, which is small: files are streamed by their handler instead."""
@@ -45,13 +53,16 @@ class Call:
         try:
             return msgspec.json.decode(raw or b"{}", type=kind)
         except msgspec.ValidationError as error:
-            message, _, place = str(error).partition(" - at `$")
-            param = place.strip("`").lstrip(".") or None
-            raise ApiError(f"Invalid request: {message}.", code="invalid_type", param=param) from error
-        except msgspec.DecodeError as error:
+            raise _misfit(str(error)) from error
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise ApiError(
                 f"We could not parse the JSON body of your request: {error}.", code="invalid_json"
             ) from error
+        except RecursionError:
+            raise ApiError(
+                "We could not parse the JSON body of your request: it is nested too deep.",
+                code="invalid_json",
+            ) from None
 
     def nested(self, name: str) -> dict[str, str]:
         """Parameters written as name[key]=value."""
@@ -60,6 +71,18 @@ class Call:
             for key, value in self.query.items()
             if key.startswith(f"{name}[") and key.endswith("]")
         }
+
+
+def _misfit(said: str) -> ApiError:
+    """What msgspec says about a body of another shape, in the protocol's words."""
+    message, _, place = said.partition(" - at `$")
+    place = place.strip("`").lstrip(".")
+    if missing := MISSING.fullmatch(message):
+        param = f"{place}.{missing[1]}" if place else missing[1]
+        return ApiError(
+            f"Missing required parameter: '{param}'.", code="missing_required_parameter", param=param
+        )
+    return ApiError(f"Invalid request: {message}.", code="invalid_type", param=place or None)
 
 
 async def _read(request: Request) -> bytes:
@@ -73,7 +96,8 @@ async def _read(request: Request) -> bytes:
             pieces.append(piece)
     except ClientDisconnect:
         raise ApiError("The request broke off.", status=400) from None
-    return b"".join(pieces)
+    whole = b"".join(pieces)
+    return ESCAPED_NUL.sub(rb"\1\\ufffd", whole) if rb"\u0000" in whole else whole
 
 
 Handler = Callable[[Call], Awaitable[Response]]
@@ -130,7 +154,7 @@ def _match(pattern: tuple[str, ...], segments: list[str]) -> dict[str, str] | No
         if expected.startswith("{"):
             if not found:
                 return None
-            parameters[expected[1:-1]] = unquote(found)
+            parameters[expected[1:-1]] = unquote(found).replace(NUL, REPLACEMENT)
         elif expected != found:
             return None
     return parameters

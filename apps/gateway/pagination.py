@@ -8,6 +8,8 @@ from django.db.models import Model, QuerySet
 from apps.gateway.errors import ApiError
 
 Row = TypeVar("Row", bound=Model)
+LONGEST_NUMBER = 9
+ORDERS = ("asc", "desc", "ascending", "descending")
 
 
 def limit_of(query: dict[str, str], *, default: int, most: int) -> int:
@@ -18,7 +20,20 @@ def limit_of(query: dict[str, str], *, default: int, most: int) -> int:
         raise ApiError(
             f"Invalid 'limit': {text!r} is not a whole number.", code="invalid_type", param="limit"
         )
-    return min(int(text), most)
+    return most if len(text) > LONGEST_NUMBER else min(int(text), most)
+
+
+def wants_descending(query: dict[str, str], *, default: bool) -> bool:
+    """Raises ApiError for an order that is none."""
+    order = query.get("order", "")
+    if not order:
+        return default
+    if order not in ORDERS:
+        known = " and ".join(f"'{name}'" for name in ORDERS[:2])
+        raise ApiError(
+            f"Invalid 'order': {order!r}. Supported values are {known}.", code="invalid_value", param="order"
+        )
+    return order.startswith("desc")
 
 
 def page_of(
@@ -35,8 +50,7 @@ def page_of(
     `cursors` are the rows that a cursor may name: those of the list, and what was deleted from it since.
     """
     limit = limit_of(query, default=default, most=most)
-    order = query.get("order", "")
-    descending = newest_first if not order else order.startswith("desc")
+    descending = wants_descending(query, default=newest_first)
     after = query.get("after", "")
     if after:
         key = (

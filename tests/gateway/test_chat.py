@@ -224,6 +224,19 @@ def test_after_three_tries_it_is_refused_with_the_reason(client, inference):
     assert len(inference.bodies) == 3
 
 
+def test_a_refusal_may_be_sent_back_as_it_came(client, inference):
+    inference.script = lambda body: say("no object")
+    refused = client.chat.completions.create(
+        model=MODEL, messages=HELLO, response_format={"type": "json_object"}
+    )
+    message = refused.choices[0].message
+    assert message.content is None
+
+    client.chat.completions.create(model=MODEL, messages=[*HELLO, message, *HELLO])
+
+    assert inference.bodies[-1]["messages"][1] == {"role": "assistant", "content": message.refusal}
+
+
 def test_a_streamed_answer_with_a_schema_is_shown_once_it_fits(client, inference):
     answers = iter(["no", '{"category": "bug", "urgent": false}'])
     inference.script = lambda body: say(next(answers))

@@ -141,6 +141,14 @@ def test_a_file_expires(client):
             "expires_after.seconds",
         ),
         ({"purpose": "batch", "expires_after": {"anchor": "now", "seconds": 3600}}, "expires_after.anchor"),
+        (
+            {"purpose": "batch", "expires_after": {"anchor": "created_at", "seconds": "²"}},
+            "expires_after.seconds",
+        ),
+        (
+            {"purpose": "batch", "expires_after": {"anchor": "created_at", "seconds": "9" * 5000}},
+            "expires_after.seconds",
+        ),
     ],
 )
 def test_what_is_wrong_with_an_upload_is_named_and_nothing_is_kept(client, options, param):

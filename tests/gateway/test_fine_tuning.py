@@ -114,6 +114,17 @@ def test_a_trained_job_has_a_model_events_checkpoints_and_a_result_file(client, 
     assert rows[3]["valid_loss"] == "0.375"
 
 
+def test_checkpoints_keep_their_names_when_the_model_is_deleted(client, start):
+    job = start()
+    finish_training(job.id)
+    name = client.fine_tuning.jobs.retrieve(job.id).fine_tuned_model
+    client.models.delete(name)
+
+    told = [each.fine_tuned_model_checkpoint for each in client.fine_tuning.jobs.checkpoints.list(job.id)]
+
+    assert told == [f"{name}:ckpt-step-4", f"{name}:ckpt-step-3"]
+
+
 def test_events_and_checkpoints_are_paged_without_gaps(client, start):
     job = start()
     finish_training(job.id, steps=30)

@@ -26,6 +26,12 @@ HELLO = [{"role": "user", "content": "Hello"}]
         ("PUT", "/files", 405),
         ("POST", "/fine_tuning/jobs", 400),
         ("GET", "/files?limit=many", 400),
+        ("GET", "/files?order=sideways", 400),
+        ("GET", "/files/%00", 404),
+        ("GET", "/models/%00", 404),
+        ("GET", "/fine_tuning/jobs/%00", 404),
+        ("GET", "/chat/completions/%00", 404),
+        ("GET", "/webhook_endpoints/%00", 404),
     ],
 )
 def test_errors_have_the_shape_of_the_protocol(http, method, path, status):
@@ -42,6 +48,53 @@ def test_broken_json_is_named(http):
 
     assert response.status_code == 400
     assert response.json()["error"]["code"] == "invalid_json"
+
+
+@pytest.mark.parametrize("body", [b'{"model": "\xff"}', b'{"a":' * 100_000, b"[" * 100_000, b"null", b"[]"])
+def test_what_is_no_request_is_refused_whatever_it_is(http, body):
+    response = http.post("/chat/completions", content=body)
+
+    assert response.status_code == 400
+    check(response.json(), ERROR)
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["/files?after=%00", "/files?purpose=%00", "/fine_tuning/jobs?metadata[a]=%00",
+     "/fine_tuning/jobs?metadata[%00]=a", "/chat/completions?model=%00"],
+)  # fmt: skip
+def test_what_names_nothing_finds_nothing(http, query):
+    response = http.get(query)
+
+    assert (response.status_code, response.json()["data"]) == (200, [])
+
+
+def test_a_limit_of_any_length_is_a_limit(http):
+    assert http.get(f"/files?limit={'9' * 5000}").status_code == 200
+
+
+def test_a_character_that_can_not_be_stored_is_replaced(http, inference):
+    asked = {"model": MODEL, "messages": [{"role": "user", "content": "a\0\0b\\u0000"}]}
+    response = http.post("/chat/completions", json={**asked, "store": True, "metadata": {"run": "1\0"}})
+
+    assert response.status_code == 200
+    stored = http.get(f"/chat/completions/{response.json()['id']}").json()
+    assert stored["metadata"] == {"run": "1\ufffd"}
+    assert inference.bodies[-1]["messages"][-1]["content"] == "a\ufffd\ufffdb\\u0000"
+    missing = http.post("/chat/completions", json={**asked, "model": "nosuch\0"})
+    assert (missing.status_code, missing.json()["error"]["code"]) == (404, "model_not_found")
+
+
+def test_what_is_missing_is_named_as_the_protocol_does(http):
+    """In the words and with the code of OpenAI: Missing required parameter: 'training_file'."""
+    for path, body, name in (
+        ("/chat/completions", {"messages": HELLO}, "model"),
+        ("/fine_tuning/jobs", {"model": MODEL}, "training_file"),
+        ("/fine_tuning/jobs", {"model": MODEL, "training_file": "file-1", "method": {}}, "method.type"),
+    ):
+        error = http.post(path, json=body).json()["error"]
+        assert (error["param"], error["code"]) == (name, "missing_required_parameter")
+        assert error["message"] == f"Missing required parameter: '{name}'."
 
 
 def test_a_wrong_type_is_named_with_its_place(http):

@@ -170,9 +170,12 @@ def _message(message: dict[str, Any], place: str) -> dict[str, str]:
             param=place,
         )
     # Chat templates know one role for instructions, whatever it is called.
+    content = message.get("content")
+    if content is None and role == "assistant" and isinstance(message.get("refusal"), str):
+        content = message["refusal"]  # an answer of before, sent back as it came
     return {
         "role": "system" if role == "developer" else role,
-        "content": _text(message.get("content"), f"{place}.content"),
+        "content": _text(content, f"{place}.content"),
     }
 
 
@@ -208,7 +211,7 @@ def _between(value: float | None, low: float, high: float, default: float, name:
         return default
     if not low <= value <= high:
         raise ApiError(
-            f"Invalid '{name}': it must be from {low:g} to {high:g}, not {value:g}.",
+            f"Invalid '{name}': it must be from {low:g} to {high:g}, not {value}.",
             code="invalid_value",
             param=name,
         )

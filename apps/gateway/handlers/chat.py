@@ -16,7 +16,7 @@ from apps.gateway.disconnects import unless_gone
 from apps.gateway.errors import not_found
 from apps.gateway.handlers.fine_tuning import read_metadata
 from apps.gateway.models import StoredCompletion
-from apps.gateway.pagination import listed, page_of
+from apps.gateway.pagination import listed, page_of, wants_descending
 from apps.gateway.pagination import listing as list_shape
 from apps.gateway.services.stored_completions import (
     stored_completion_create,
@@ -127,7 +127,7 @@ async def messages(call: Call) -> Response:
         {"content": None, **message, "id": f"{stored.public_id}-{index}"}
         for index, message in enumerate(stored.request.get("messages", []))
     ]
-    if call.query.get("order", "").startswith("desc"):
+    if wants_descending(call.query, default=False):
         data.reverse()
     after = call.query.get("after", "")
     ids = [message["id"] for message in data]

@@ -1,5 +1,6 @@
 """/v1/files"""
 
+import re
 from collections.abc import AsyncIterator
 from datetime import timedelta
 
@@ -25,6 +26,7 @@ UPLOADED = (Purpose.ASSISTANTS, Purpose.BATCH, Purpose.FINE_TUNE, Purpose.VISION
 EVALS = "evals"
 """Taken as data of the user: evaluations are made on the pages."""
 SHORTEST_LIFE, LONGEST_LIFE = 3600, 30 * 24 * 3600
+WHOLE_NUMBER = re.compile(r"[0-9]{1,9}")
 FILES_A_PAGE = 10_000
 
 
@@ -77,7 +79,7 @@ def _life(fields: dict[str, str]) -> timedelta | None:
         return None
     if anchor != "created_at":
         raise ApiError("The anchor must be 'created_at'.", code="invalid_value", param="expires_after.anchor")
-    if not life or not life.isdigit() or not SHORTEST_LIFE <= int(life) <= LONGEST_LIFE:
+    if not life or not WHOLE_NUMBER.fullmatch(life) or not SHORTEST_LIFE <= int(life) <= LONGEST_LIFE:
         raise ApiError(
             f"The seconds must be from {SHORTEST_LIFE} to {LONGEST_LIFE}.",
             code="invalid_value",

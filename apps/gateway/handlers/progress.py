@@ -119,16 +119,17 @@ def _checkpoints(call: Call) -> dict[str, Any]:
     training = job.training_job
     if training is None or training.model_version_id is None:
         return list_shape([], has_more=False)
-    served = ServedModel.objects.filter(
-        model_version=training.model_version_id, checkpoint=None, deleted_at=None
-    ).first()
+    # Their names stay, as the job's own does, when the model is deleted: then they lead nowhere.
+    served = ServedModel.objects.filter(model_version=training.model_version_id, checkpoint=None).first()
+    if served is None:
+        return list_shape([], has_more=False)
     kept = list(training.checkpoints.filter(artifact__isnull=False).order_by("-step"))
     ids = [_checkpoint_id(job, checkpoint) for checkpoint in kept]
     after = call.query.get("after", "")
     if after:
         kept = kept[ids.index(after) + 1 :] if after in ids else []
     page = kept[:limit]
-    shapes = _checkpoint_shapes(job, training, page, served.name if served else "")
+    shapes = _checkpoint_shapes(job, training, page, served.name)
     return list_shape(shapes, has_more=len(kept) > limit)
 
 
