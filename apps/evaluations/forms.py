@@ -16,12 +16,19 @@ SHIPPED = "shipped"
 MOST_EXAMPLES = 32
 
 
+class ModelChoice(forms.ModelChoiceField):  # type: ignore[type-arg]
+    """With number and place: a model that is made anew has the name of the one that it replaces."""
+
+    def label_from_instance(self, obj: ModelVersion) -> str:
+        connection = obj.base_model.connection
+        where = f"at {connection}" if connection is not None else f"from {obj.base_model}"
+        return f"{obj.name} (model {obj.number}, {where})"
+
+
 class ComparisonForm(forms.Form):
     """A new comparison with defaults that a careful team would choose."""
 
-    model_version = forms.ModelChoiceField(
-        ModelVersion.objects.none(), label="Fine-tuned model", empty_label=None
-    )
+    model_version = ModelChoice(ModelVersion.objects.none(), label="Fine-tuned model", empty_label=None)
     suite = forms.ChoiceField(
         label="Held-out items",
         help_text="Items that the model has never seen. The first use of a test split freezes it as a suite.",
@@ -76,7 +83,7 @@ class ComparisonForm(forms.Form):
     def __init__(self, *args: Any, project: Project, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.project = project
-        models = ModelVersion.objects.filter(project=project).select_related("base_model")
+        models = ModelVersion.objects.filter(project=project).select_related("base_model__connection")
         self._suites = {str(suite.pk): suite for suite in Suite.objects.filter(project=project)}
         self._versions = {str(version.pk): version for version in _testable(project)}
         field = self.fields["model_version"]
@@ -209,9 +216,7 @@ class ComparisonForm(forms.Form):
 class RecordingForm(forms.Form):
     """What a tuned model shall be asked, to have its answers when it is gone."""
 
-    model_version = forms.ModelChoiceField(
-        ModelVersion.objects.none(), label="Fine-tuned model", empty_label=None
-    )
+    model_version = ModelChoice(ModelVersion.objects.none(), label="Fine-tuned model", empty_label=None)
     suite = forms.ChoiceField(
         label="Held-out items",
         help_text="Items that it has never seen. The first use of a test split freezes it as a suite.",
@@ -230,7 +235,9 @@ class RecordingForm(forms.Form):
         self._versions = {str(each.pk): each for each in _testable(project) if each.pk not in frozen}
         models = self.fields["model_version"]
         assert isinstance(models, forms.ModelChoiceField)
-        models.queryset = ModelVersion.objects.filter(project=project).select_related("base_model")
+        models.queryset = ModelVersion.objects.filter(project=project).select_related(
+            "base_model__connection"
+        )
         suites = self.fields["suite"]
         assert isinstance(suites, forms.ChoiceField)
         suites.choices = [

@@ -50,6 +50,12 @@ def test_the_page_says_the_verdict_first(done, client_of, people, project):
     assert "unknown" not in text[: places[2]]
 
 
+def test_a_model_is_chosen_by_number_and_base_since_names_repeat(world, client_of, people, project):
+    page = client_of(people.lea).get(url("create", project)).content.decode()
+    tuned = world.tuned
+    assert f"{tuned.name} (model {tuned.number}, from {tuned.base_model.name})" in page
+
+
 def test_items_start_where_they_disagree_with_regressions_first(done, client_of, people, project):
     client = client_of(people.vic)
     baseline = done.contenders.get(label="the written prompt").variant

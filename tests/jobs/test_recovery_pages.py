@@ -71,6 +71,22 @@ def test_the_whole_way_over_the_pages(account, connection, pages):
     assert "imported" in text(pages.get())
 
 
+def test_when_a_listing_is_done_what_stands_around_it_is_shown_anew(
+    account, connection, client_of, people, project
+):
+    account.job(account.file(chat_lines(ROWS)))
+    lea = client_of(people.lea)
+    root = f"/w/support-team/p/{project.slug}/train/from-provider/"
+    lea.post(root, {"connection": connection.pk})
+    page = f"{root}{Archive.objects.get().pk}/"
+    part = {"HX-Request": "true", "HX-Target": "div#archive"}
+    assert "HX-Refresh" not in lea.get(page, headers=part).headers
+
+    work()
+
+    assert lea.get(page, headers=part).headers["HX-Refresh"] == "true"
+
+
 def test_files_have_a_page_of_their_own(account, connection, pages, listed):
     file = account.file(chat_lines(ROWS), "alone.jsonl")
     archive = listed()

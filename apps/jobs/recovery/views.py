@@ -69,7 +69,9 @@ def archive(request: ProjectRequest, pk: int) -> HttpResponse:
         "versions": trainable_versions(request.project)[:MOST_VERSIONS] if shown == JOBS else [],
         **_neighbours(shown, number, len(stored)),
     }
-    return render_partial(request, "jobs/archive.html", context, partials=("archive",))
+    # At the end the counts and the date around the list have changed, too.
+    over = not context["is_working"]
+    return render_partial(request, "jobs/archive.html", context, partials=("archive",), refresh=over)
 
 
 @project_view(Permission.TRAIN, methods=("POST",))
