@@ -3,6 +3,7 @@
 import re
 from datetime import date
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from django.urls import reverse
@@ -193,7 +194,7 @@ def test_rows_that_the_format_can_not_carry_are_not_counted_as_sent(
     )
     call = {"id": "1", "type": "function", "function": {"name": "look", "arguments": "{}"}}
     asked, answer = {"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Ho"}
-    special = [
+    special: list[dict[str, Any]] = [
         {"messages": [asked, {"role": "assistant", "content": None, "tool_calls": [call]},
                       {"role": "tool", "tool_call_id": "1", "content": "it"}, answer]},
         {"messages": [{"role": "developer", "content": "Be brief."}, asked, answer]},
