@@ -8,12 +8,16 @@ from apps.accounts.permissions import Permission
 from apps.core.http import render_partial
 from apps.overview import search as searching
 from apps.overview.projects import cards_of
+from apps.projects.selectors import archived_projects_of
+
+ARCHIVED_SHOWN = 100
 
 
 @workspace_view(Permission.VIEW)
 def projects(request: WorkspaceRequest) -> HttpResponse:
     context = {
         "cards": cards_of(request.workspace),
+        "archived": archived_projects_of(request.workspace).select_related("workspace")[:ARCHIVED_SHOWN],
         "may_create": request.membership.allows(Permission.MANAGE_PROJECTS),
     }
     return render(request, "overview/projects.html", context)

@@ -46,7 +46,9 @@ class Project(TimeStampedModel):
         max_length=3, blank=True, help_text="Of the hourly rate: three capital letters (ISO 4217)."
     )
     created_by = models.ForeignKey(User, models.SET_NULL, null=True, related_name="+")
-    archived_at = models.DateTimeField(null=True, blank=True)
+    archived_at = models.DateTimeField(
+        null=True, blank=True, help_text="Since when it is out of the lists; its pages stay."
+    )
 
     class Meta:
         ordering = ["name"]

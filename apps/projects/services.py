@@ -3,6 +3,7 @@
 from decimal import Decimal
 
 from django.db import IntegrityError, transaction
+from django.utils import timezone
 from django.utils.text import slugify
 
 from apps.accounts.models import User, Workspace
@@ -74,6 +75,20 @@ def project_update(  # noqa: PLR0913 - one for each field of the form
             after=after,
         )
     return locked
+
+
+@transaction.atomic
+def project_archive(*, project: Project, by: User) -> None:
+    """Take a finished project out of the lists. Everything in it stays, at its address; done twice: once."""
+    if Project.objects.filter(pk=project.pk, archived_at=None).update(archived_at=timezone.now()):
+        record(workspace=project.workspace, actor=by, action="project.archived", target=project)
+
+
+@transaction.atomic
+def project_restore(*, project: Project, by: User) -> None:
+    """Put an archived project back into the lists; done twice: once."""
+    if Project.objects.filter(pk=project.pk, archived_at__isnull=False).update(archived_at=None):
+        record(workspace=project.workspace, actor=by, action="project.restored", target=project)
 
 
 def _recorded(project: Project) -> dict[str, str]:

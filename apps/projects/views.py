@@ -6,7 +6,7 @@ from apps.accounts.access import WorkspaceRequest, workspace_view
 from apps.accounts.permissions import Permission
 from apps.projects.access import ProjectRequest, project_view
 from apps.projects.forms import ProjectForm, ProjectSettingsForm
-from apps.projects.services import project_create, project_update
+from apps.projects.services import project_archive, project_create, project_restore, project_update
 
 
 @workspace_view(Permission.MANAGE_PROJECTS, methods=("GET", "POST"))
@@ -28,3 +28,17 @@ def settings(request: ProjectRequest) -> HttpResponse:
         messages.success(request, "The settings are saved.")
         return redirect("projects:settings", request.workspace.slug, project.slug)
     return render(request, "projects/settings.html", {"form": form}, status=422 if form.errors else 200)
+
+
+@project_view(Permission.MANAGE_PROJECTS, methods=("POST",))
+def archive(request: ProjectRequest) -> HttpResponse:
+    project_archive(project=request.project, by=request.user)
+    messages.success(request, f"{request.project} is archived.")
+    return redirect(request.workspace)
+
+
+@project_view(Permission.MANAGE_PROJECTS, methods=("POST",))
+def restore(request: ProjectRequest) -> HttpResponse:
+    project_restore(project=request.project, by=request.user)
+    messages.success(request, f"{request.project} is in the lists again.")
+    return redirect(request.project)

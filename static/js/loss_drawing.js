@@ -18,6 +18,9 @@
   ];
   const AXIS_WORDS = { step: "Step", epoch: "Epoch", tokens: "Tokens", seconds: "Time" };
   const AXIS_TICKS = { step: short, epoch: short, tokens: short, seconds: span };
+  // There is no step 1.5 and no half token.
+  const WHOLE_AXES = new Set(["step", "tokens"]);
+  const WHOLE_NUMBERS = Array.from({ length: 12 }, (_, power) => [1, 2, 5].map((digit) => digit * 10 ** power)).flat();
   const MAIN_HEIGHT = 352;
   const PANEL_HEIGHT = 136;
   const FONT = "12px system-ui, sans-serif";
@@ -196,6 +199,7 @@
       const base = { stroke: text, font: FONT, grid: { stroke: grid, width: 1 }, ticks: { stroke: grid, width: 1, size: 4 } };
       const across = { ...base, size: 30, space: 64, values: tickWords(AXIS_TICKS[this.view.axis]) };
       const up = { ...base, size: 58, space: panel ? 30 : 42, values: tickWords(panel?.ticks ?? tick) };
+      if (WHOLE_AXES.has(this.view.axis)) across.incrs = WHOLE_NUMBERS;
       if (!panel) Object.assign(across, { label: AXIS_WORDS[this.view.axis], labelSize: 20, labelFont: FONT, size: 28 });
       return [across, up];
     }

@@ -49,6 +49,8 @@ EXPECTED: dict[str, Expected] = {
     "workspace_home:search": Expected(VIEWER),
     "projects:create": Expected(LEAD, BOTH),
     "projects:settings": Expected(LEAD, BOTH),
+    "projects:archive": Expected(LEAD, POST),
+    "projects:restore": Expected(LEAD, POST),
     "workspace:members": Expected(VIEWER, BOTH, post_least=OWNER),
     "workspace:member_change_role": Expected(OWNER, POST, pk="membership"),
     "workspace:member_remove": Expected(OWNER, POST, pk="membership"),

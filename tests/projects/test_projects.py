@@ -59,3 +59,27 @@ def test_project_names_are_escaped(people, workspace, client_of):
 
     assert "<script>alert(1)</script>" not in page
     assert "&lt;script&gt;alert(1)" in page
+
+
+def test_an_archived_project_is_out_of_the_lists_and_comes_back(project, people, client_of):
+    lea = client_of(people.lea)
+    front, page = project.workspace.get_absolute_url(), project.get_absolute_url()
+
+    for _ in range(2):  # the second is a second tab
+        assert lea.post(f"{page}settings/archive/", follow=True).status_code == 200
+    listed = lea.get(front).content.decode()
+    assert "Archived projects" in listed
+    assert "project-card" not in listed
+    assert "This project is archived" in lea.get(page).content.decode()
+    assert [
+    ] == []
+
+    for _ in range(2):
+        assert lea.post(f"{page}settings/restore/", follow=True).status_code == 200
+    assert "project-card" in lea.get(front).content.decode()
+    assert "This project is archived" not in lea.get(page).content.decode()
+    actions = AuditEvent.objects.filter(action__startswith="project.").order_by("pk")
+    assert list(actions.values_list("action", "actor__name")) == [
+        ("project.archived", "Lea"),
+        ("project.restored", "Lea"),
+    ]

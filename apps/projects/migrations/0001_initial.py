@@ -27,7 +27,7 @@ class Migration(migrations.Migration):
                 ('goal', models.TextField(blank=True, help_text='What the model should do, and how you will know that it does.')),
                 ('base_model', models.CharField(default=apps.projects.models.default_base_model, help_text='A directory with a Hugging Face model, or a hub id. Its tokenizer counts the tokens of your data.', max_length=300)),
                 ('answer_form', models.JSONField(blank=True, help_text='How answers are read (see scoring.answers); empty: proposed from the data.', null=True)),
-                ('archived_at', models.DateTimeField(blank=True, null=True)),
+                ('archived_at', models.DateTimeField(blank=True, help_text='Since when it is out of the lists; its pages stay.', null=True)),
                 ('created_by', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL)),
                 ('workspace', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='projects', to='accounts.workspace')),
             ],
