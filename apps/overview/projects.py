@@ -30,7 +30,7 @@ class Card:
 def cards_of(workspace: Workspace) -> list[Card]:
     """One for each project, by name."""
     done = Comparison.objects.filter(project__workspace=workspace, state=ComparisonState.DONE)
-    newest = done.order_by("project", "-pk").distinct("project").select_related("project__workspace")
+    newest = done.order_by("project_id", "-pk").distinct("project_id").select_related("project__workspace")
     verdicts = {comparison.project_id: comparison for comparison in newest}
     frozen = Version.objects.filter(
         dataset__project__workspace=workspace, dataset__deleted_at=None, state=VersionState.FROZEN
