@@ -110,14 +110,19 @@ def base_model(workspace, tiny_model: Path, people) -> BaseModel:
 
 @pytest.fixture
 def start(project: Project, version: Version, base_model: BaseModel, people):
-    """`start(epochs=…)`: a queued job with these hyperparameters."""
+    """`start(epochs=…)`: a queued job with these hyperparameters; `of`: another version."""
 
     def begin(
-        *, method: str = "lora", by: User | None = None, name: str = "", **hyperparameters
+        *,
+        method: str = "lora",
+        by: User | None = None,
+        name: str = "",
+        of: Version | None = None,
+        **hyperparameters,
     ) -> TrainingJob:
         return job_start(
             project=project,
-            version=version,
+            version=of or version,
             base_model=base_model,
             name=name,
             method=method,

@@ -22,7 +22,7 @@ from apps.jobs.orphans import orphans_stop
 from apps.jobs.services import job_cancel, job_pause, job_resume
 from apps.operations.models import Operation, OperationState
 from apps.operations.services import operation_run, operations_reconcile
-from tests.jobs.conftest import LONG_RUN, SHORT_RUN, operation_of
+from tests.jobs.conftest import LONG_RUN, SHORT_RUN, freeze, operation_of
 from tests.jobs.trainers import kill_hard, running_trainer, supervise, trainer_pid, wait_until
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.integration]
@@ -178,8 +178,9 @@ def test_a_trainer_that_crashes_again_and_again_fails_the_job_with_its_log(start
     assert not job_directory(job.pk).exists()
 
 
-def test_a_known_failure_is_told_in_its_own_words_and_not_tried_again(start):
-    job = start(max_length=8, **SHORT_RUN)
+def test_a_known_failure_is_told_in_its_own_words_and_not_tried_again(start, project):
+    uncounted = freeze(project, tokens=dict.fromkeys(range(1, 33)))  # nobody can say it before the start
+    job = start(of=uncounted, max_length=8, **SHORT_RUN)
     run(job)
     assert job.state == JobState.FAILED
     assert "longer than 8 tokens" in job.error

@@ -71,8 +71,7 @@ def test_an_archived_project_is_out_of_the_lists_and_comes_back(project, people,
     assert "Archived projects" in listed
     assert "project-card" not in listed
     assert "This project is archived" in lea.get(page).content.decode()
-    assert [
-    ] == []
+    assert [] == []
 
     for _ in range(2):
         assert lea.post(f"{page}settings/restore/", follow=True).status_code == 200
