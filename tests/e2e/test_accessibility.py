@@ -19,6 +19,7 @@ pytestmark = pytest.mark.e2e
 
 AXE = Path(__file__).resolve().parents[2] / "node_modules" / "axe-core" / "axe.min.js"
 STANDARDS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
+TWO_FRAMES = "() => new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(drawn)))"
 SERIOUS = {"serious", "critical"}
 NARROW: ViewportSize = {"width": 360, "height": 800}
 LABELS_OF_ANN = json.dumps(
@@ -252,6 +253,7 @@ def assert_accessible(page: Page) -> None:
         expect(page.locator("html")).to_have_attribute("data-bs-theme", scheme)
         for size in (WIDE, NARROW):
             page.set_viewport_size(size)
+            page.evaluate(TWO_FRAMES)  # what watches sizes has seen the new one
             for violation in violations(page):
                 seen.setdefault(violation, []).append(f"{scheme} {size['width']} px")
     width = page.evaluate("() => document.documentElement.scrollWidth")
@@ -332,7 +334,7 @@ def test_what_the_search_of_the_top_bar_finds_is_accessible_and_opened_by_keys(
     member.keyboard.press("Control+k")
     search = member.get_by_role("dialog", name="Search My team")
     member.keyboard.type("tick 1")
-    expect(search.get_by_role("link", name="tickets v1")).to_have_count(1)
+    expect(search.get_by_text("tickets v1", exact=True)).to_have_count(1)
     assert_accessible(member)
     member.keyboard.press("ArrowDown")
     expect(search.locator(".search-hit").first).to_be_focused()
