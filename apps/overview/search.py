@@ -1,7 +1,7 @@
 """Anything of a workspace by its name: what the search in the top bar finds."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from django.db.models import Q, QuerySet
@@ -52,7 +52,7 @@ class Kind:
     url: Callable[[Any], str] = lambda thing: thing.get_absolute_url()
 
 
-def search(membership: Membership, typed: str) -> list[Group]:
+def groups_found(membership: Membership, typed: str) -> list[Group]:
     """Everything in the workspace that this member may open and whose name has all the words, by kind."""
     words = typed.replace("\x00", "")[:MOST_CHARACTERS].split()[:MOST_WORDS]
     return [group for kind in _kinds(membership) if (group := _group(kind, words))] if words else []
@@ -100,11 +100,11 @@ def _kinds(membership: Membership) -> Iterator[Kind]:
 
 def _sessions(membership: Membership, sessions: QuerySet[Any]) -> Kind:
     """A reviewer finds every session; others find those that hand them items, where they label."""
-    kind = {"label": "Labeling sessions", "icon": "tag", "says": _named}
+    every = Kind(label="Labeling sessions", icon="tag", things=sessions, says=_named)
     if membership.allows(Permission.REVIEW):
-        return Kind(things=sessions, **kind)  # type: ignore[arg-type]
+        return every
     mine = Session.objects.filter(takes_part(membership.user_id)).values("pk")
-    return Kind(things=sessions.filter(pk__in=mine), url=_work_url, **kind)  # type: ignore[arg-type]
+    return replace(every, things=sessions.filter(pk__in=mine), url=_work_url)
 
 
 def _named(word: str) -> Q:

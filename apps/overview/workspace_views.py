@@ -6,8 +6,8 @@ from django.shortcuts import render
 from apps.accounts.access import WorkspaceRequest, workspace_view
 from apps.accounts.permissions import Permission
 from apps.core.http import render_partial
-from apps.overview import search as searching
 from apps.overview.projects import cards_of
+from apps.overview.search import groups_found
 from apps.projects.selectors import archived_projects_of
 
 ARCHIVED_SHOWN = 100
@@ -29,7 +29,7 @@ def search(request: WorkspaceRequest) -> HttpResponse:
     typed = request.GET.get("q", "").strip()
     context = {
         "typed": typed,
-        "groups": searching.search(request.membership, typed),
+        "groups": groups_found(request.membership, typed),
         "breadcrumbs": [
             {"label": request.workspace.name, "url": request.workspace.get_absolute_url()},
             {"label": "Search", "url": ""},
