@@ -3,7 +3,7 @@ from typing import Any
 from django import forms
 from django.contrib.auth.forms import AuthenticationForm, PasswordChangeForm
 
-from apps.accounts.permissions import ROLE_DESCRIPTIONS, Role
+from apps.accounts.permissions import Role
 
 
 class SignInForm(AuthenticationForm):
@@ -57,10 +57,6 @@ class InvitationForm(forms.Form):
         help_text="Empty: whoever opens the link first may join, once.",
     )
     role = forms.ChoiceField(label="Role", choices=Role.choices, initial=Role.LABELER)
-
-    @property
-    def role_descriptions(self) -> list[tuple[str, str]]:
-        return [(Role(role).label, ROLE_DESCRIPTIONS[role]) for role in Role.values]
 
 
 class RoleForm(forms.Form):

@@ -73,14 +73,6 @@ ROLE_PERMISSIONS: dict[str, frozenset[Permission]] = {
     Role.OWNER: _OWNER,
 }
 
-ROLE_DESCRIPTIONS: dict[str, str] = {
-    Role.VIEWER: "Sees everything in the workspace but labels in the making, changes nothing.",
-    Role.LABELER: "Labels the items of sessions they are invited to.",
-    Role.REVIEWER: "Also imports, cleans and freezes data, and reviews labels.",
-    Role.LEAD: "Also creates projects, sets up labeling, starts training and evaluations.",
-    Role.OWNER: "Also manages members, roles, keys and connections to providers, and reads the audit record.",
-}
-
 
 def role_allows(role: str, permission: Permission) -> bool:
     return permission in ROLE_PERMISSIONS[role]
