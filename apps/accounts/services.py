@@ -56,9 +56,14 @@ def workspace_create(*, name: str, by: User) -> Workspace:
 
 @transaction.atomic
 def workspace_rename(*, workspace: Workspace, name: str, by: User) -> None:
-    """Another name; the address stays, so that links go on working."""
+    """Another name; the address stays, so that links go on working. The same name again changes nothing."""
+    name = name.strip()
+    if not name:
+        raise PortalError("A workspace needs a name.")
     before = Workspace.objects.select_for_update().get(pk=workspace.pk).name
-    workspace.name = name.strip()
+    if name == before:
+        return
+    workspace.name = name
     workspace.save(update_fields=["name", "updated_at"])
     record(
         workspace=workspace,

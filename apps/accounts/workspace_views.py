@@ -6,7 +6,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 
 from apps.accounts.access import WorkspaceRequest, require, workspace_view
-from apps.accounts.forms import ApiKeyForm, InvitationForm, RoleForm
+from apps.accounts.forms import ApiKeyForm, InvitationForm, RoleForm, WorkspaceForm
 from apps.accounts.models import ApiKey, Invitation, Membership
 from apps.accounts.permissions import ROLE_PERMISSIONS, Permission, Role
 from apps.accounts.selectors import api_keys_of, members_of, open_invitations_of
@@ -17,6 +17,7 @@ from apps.accounts.services import (
     invitation_revoke,
     membership_change_role,
     membership_remove,
+    workspace_rename,
 )
 from apps.core.errors import PortalError
 
@@ -106,3 +107,13 @@ def api_key_withdraw(request: WorkspaceRequest, pk: int) -> HttpResponse:
     api_key_revoke(key=key, by=request.user)
     messages.success(request, f"The key {key.name} no longer works.")
     return redirect("workspace:api_keys", request.workspace.slug)
+
+
+@workspace_view(Permission.MANAGE_MEMBERS, methods=("POST",))
+def rename(request: WorkspaceRequest) -> HttpResponse:
+    form = WorkspaceForm(request.POST)
+    if not form.is_valid():
+        raise PortalError("A workspace needs a name of at most 80 characters.")
+    workspace_rename(workspace=request.workspace, name=form.cleaned_data["name"], by=request.user)
+    messages.success(request, f"The workspace is called {request.workspace} now.")
+    return redirect("workspace:members", request.workspace.slug)

@@ -150,3 +150,20 @@ def test_a_key_is_shown_once_and_kept_as_a_hash(people, client_of):
     assert shown[0] not in client.get(url).content.decode()
     assert shown[0] not in str(ApiKey.objects.values().get())
     assert shown[0] not in str(list(AuditEvent.objects.values()))
+
+
+def test_an_owner_renames_the_workspace_and_its_address_stays(people, client_of, workspace):
+    ann = client_of(people.ann)
+
+    for name in ("Help desk", "Help desk", " "):
+        ann.post("/w/support-team/settings/name/", {"name": name})
+
+    workspace.refresh_from_db()
+    assert (workspace.name, workspace.slug) == ("Help desk", "support-team")
+    assert "Help desk" in ann.get(MEMBERS).content.decode()
+    (event,) = AuditEvent.objects.filter(action="workspace.renamed")
+    assert (event.actor, event.before, event.after) == (
+        people.ann,
+        {"name": "Support team"},
+        {"name": "Help desk"},
+    )

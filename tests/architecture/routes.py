@@ -55,6 +55,7 @@ EXPECTED: dict[str, Expected] = {
     "workspace:member_change_role": Expected(OWNER, POST, pk="membership"),
     "workspace:member_remove": Expected(OWNER, POST, pk="membership"),
     "workspace:invitation_withdraw": Expected(OWNER, POST, pk="invitation"),
+    "workspace:rename": Expected(OWNER, POST),
     "workspace:api_keys": Expected(OWNER, BOTH),
     "workspace:api_key_withdraw": Expected(OWNER, POST, pk="api_key"),
     "gateway:api": Expected(VIEWER, BOTH, post_least=LEAD),
