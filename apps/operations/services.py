@@ -183,8 +183,10 @@ def operation_end(*, operation: Operation, state: str, error: str = "") -> None:
         current.error = error
         if state != OperationState.SUCCEEDED:
             kind_get(current.kind).on_stopped(_as_ended(current, state))
-        # The last report may have come too soon after the one before it to be written.
-        transition(current, state, finished_at=timezone.now(), error=error, done=operation.done)
+        # The last report may have come too soon after the one before it to be written; what was noted of parked
+        # work since the caller read it is newer.
+        done = max(current.done, operation.done)
+        transition(current, state, finished_at=timezone.now(), error=error, done=done)
     logger.info("operation.ended", extra={"operation": current.pk, "kind": current.kind, "state": state})
     _announce(current)
 

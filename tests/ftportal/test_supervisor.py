@@ -133,6 +133,7 @@ def test_later_programs_do_not_wait_for_ever(supervisor: Supervisor, stop: StopR
 def test_a_step_may_end_and_may_end_the_rest(supervisor: Supervisor, stop: StopRequest):
     supervisor.start(python("steady", FOREVER))
     supervisor.start(python("first", "pass", may_end=True))
+    # The second step works for a while, so that the first ends before it.
     supervisor.start(python("second", "import time; time.sleep(0.3); raise SystemExit(4)", may_end=True))
     ended: list[tuple[str, int]] = []
 

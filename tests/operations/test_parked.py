@@ -73,6 +73,14 @@ def test_whoever_looks_after_it_reports_and_ends_it(parked):
     assert parked.state == OperationState.SUCCEEDED
 
 
+def test_what_was_noted_last_stands_when_it_ends(parked):
+    operation_note(operation=parked, done=7, total=10)
+    assert parked.done == 0, "read before the note"
+    operation_end(operation=parked, state=OperationState.SUCCEEDED)
+    parked.refresh_from_db()
+    assert (parked.done, parked.total) == (7, 10)
+
+
 def test_a_cancel_is_told_to_whoever_looks_after_it(parked, asked_to_stop, people):
     operation_cancel(operation=parked, by=people.lea)
     assert asked_to_stop == [parked.pk]

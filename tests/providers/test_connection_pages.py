@@ -159,6 +159,7 @@ def test_a_removed_connection_is_gone_from_the_pages(sketch_connection, client_o
 def test_one_that_is_in_use_stays_and_its_page_says_by_what(
     sketch_connection, client_of, people, workspace, monkeypatch
 ):
+    # In the place of the jobs that an app above plugs in: one that runs.
     monkeypatch.setattr(plugs, "_uses", [lambda connection: ["the job “Drawing”"]])
     refused = client_of(people.ann).post(
         url("providers:remove", workspace, sketch_connection.pk), follow=True
