@@ -99,10 +99,12 @@ def _kinds(membership: Membership) -> Iterator[Kind]:
 
 
 def _sessions(membership: Membership, sessions: QuerySet[Any]) -> Kind:
-    """A reviewer finds every session; others find those that hand them items, where they label."""
+    """A reviewer finds every session; a labeler those that hand them items, where they label; a viewer none."""
     every = Kind(label="Labeling sessions", icon="tag", things=sessions, says=_named)
     if membership.allows(Permission.REVIEW):
         return every
+    if not membership.allows(Permission.LABEL):
+        return replace(every, things=sessions.none())
     mine = Session.objects.filter(takes_part(membership.user_id)).values("pk")
     return replace(every, things=sessions.filter(pk__in=mine), url=_work_url)
 

@@ -129,6 +129,13 @@ def test_a_labeler_finds_the_sessions_that_hand_them_items_and_labels_there(proj
     assert names == [draft.name, theirs.name, mine.name]
 
 
+def test_a_viewer_finds_no_session_for_none_would_open(project, people, client_of):
+    make_session(project, people.lea, name="For everyone to label")
+
+    assert found(client_of(people.vic), project.workspace, "everyone to label") == []
+    assert len(found(client_of(people.ben), project.workspace, "everyone to label")) == 1
+
+
 def test_of_many_the_newest_are_shown_and_that_there_are_more(project, people, client_of):
     for number in range(8):
         Guideline.objects.create(project=project, name=f"Border cases {number}", created_by=people.lea)
